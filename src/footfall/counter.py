@@ -1,0 +1,287 @@
+"""Group commit: many requests, one durable commit.
+
+A view goes into the open batch; one commit is in flight at a time; when it returns, whatever gathered meanwhile is the next
+batch. All requests of a batch wait on one future. So a quiet server commits a view at once, a busy one hundreds together, and
+the store's work follows the number of distinct pages, not of views. Nothing is acknowledged before the store has it.
+This module knows the store contract and nothing of requests, replies or files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import random
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from footfall.errors import Draining, NotAcknowledged, Overloaded, StoreError, StoreUnavailable
+from footfall.model import MAX_BATCH_ENTRIES, Batch, Count, Receipt, SiteBatch, View
+from footfall.stores import Store
+
+#: A commit that finds fewer than this many views waiting does not wait for more: the server is not busy.
+BUSY_VIEWS = 8
+
+#: How long, in seconds, a busy batch may be held back to fill up.
+FILL_SECONDS = 0.002
+
+#: Of the views that came with the last batch and since, this share is waited for.
+FILL_SHARE = 0.5
+
+FIRST_PAUSE = 0.01
+LONGEST_PAUSE = 0.5
+
+
+class Outcome(enum.StrEnum):
+    """What became of a view that was not dropped."""
+
+    COUNTED = "counted"
+    DUPLICATE = "duplicate"
+    SPOOLED = "spooled"
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A view's outcome, the store second it was counted in, and its page's counts where they were asked for."""
+
+    outcome: Outcome
+    at: int
+    count: Count | None = None
+
+
+class Ledger(Protocol):
+    """Who keeps the books (`metrics.Ledger`): views by site and outcome."""
+
+    def received(self, site: str, views: int) -> None: ...
+    def counted(self, site: str, views: int) -> None: ...
+    def duplicate(self, site: str, views: int) -> None: ...
+    def failed(self, site: str, views: int) -> None: ...
+    def committed(self, views: int, seconds: float) -> None: ...
+
+
+class _OpenSite:
+    """One site's part of a batch that is still filling."""
+
+    __slots__ = ("events", "pages", "repeated", "timed", "wanted")
+
+    def __init__(self) -> None:
+        self.pages: dict[str, int] = {}
+        self.timed: dict[tuple[str, int], int] = {}
+        self.events: dict[str, tuple[str, int | None]] = {}
+        self.wanted: set[str] = set()
+        self.repeated = 0
+
+    def sealed(self) -> SiteBatch:
+        return SiteBatch(self.pages, self.timed, self.events, frozenset(self.wanted))
+
+
+class _OpenBatch:
+    """A batch that is still filling, and the future its requests wait on."""
+
+    __slots__ = ("deadline", "entries", "failure", "future", "receipt", "sites", "views")
+
+    def __init__(self, future: asyncio.Future[None], deadline: float) -> None:
+        self.sites: dict[str, _OpenSite] = {}
+        self.future = future
+        self.receipt: Receipt | None = None
+        self.failure: NotAcknowledged | None = None
+        self.deadline = deadline
+        self.views = 0
+        self.entries = 0
+
+    async def settled(self) -> Receipt:
+        """Wait for the commit.
+
+        A task that is cancelled cancels what it waits on, which here others wait on too: they go on waiting on a new future.
+        (A future that can't be cancelled would say the same, but costs each request twice what a plain one does.)
+        """
+        while self.receipt is None:
+            if self.failure is not None:
+                raise self.failure
+            try:
+                await self.future
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if not self.future.cancelled() or (task is not None and task.cancelling()):
+                    raise
+                self.future = self.future.get_loop().create_future()
+        return self.receipt
+
+    def settle(self, receipt: Receipt | None, failure: NotAcknowledged | None) -> None:
+        """Say what came of the commit, and wake whoever waits."""
+        self.receipt, self.failure = receipt, failure
+        if not self.future.done():
+            self.future.set_result(None)
+
+
+class Counter:
+    """Takes views and commits them together.
+
+    `window` is the width in seconds of the counts brought back; `max_pending_views` bounds the views that wait;
+    `commit_timeout` is how long, in seconds, a view may wait for the store before it fails.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        ledger: Ledger,
+        *,
+        window: int = 60,
+        max_pending_views: int = 100_000,
+        commit_timeout: float = 5.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._window = window
+        self._max_pending = max_pending_views
+        self._commit_timeout = commit_timeout
+        self._monotonic = monotonic
+        self._writer = secrets.token_hex(16)
+        self._sequence = 0
+        self._pending = 0
+        self._waiting: deque[_OpenBatch] = deque()
+        self._filled: asyncio.Future[None] | None = None
+        self._last_views = 0
+        self._committing: asyncio.Task[None] | None = None
+        self._draining = False
+        self._fill_target = 0
+
+    @property
+    def pending(self) -> int:
+        """How many views wait for the store."""
+        return self._pending
+
+    async def count(self, view: View, *, wanted: bool = False) -> Settled:
+        """Count a view durably; with `wanted`, bring its page's counts too, the view included.
+
+        Raises Overloaded or Draining before the view was taken, NotAcknowledged where the store did not confirm it in time.
+        """
+        batch, repeated = self._put(view, wanted)
+        receipt = (await batch.settled())[view.site]
+        outcome = Outcome.DUPLICATE if repeated or view.event_id in receipt.duplicates else Outcome.COUNTED
+        return Settled(outcome, receipt.at if view.at is None else view.at, receipt.counts.get(view.page))
+
+    def _put(self, view: View, wanted: bool) -> tuple[_OpenBatch, bool]:
+        """Put a view into the open batch: the batch, and whether its event id stands there already."""
+        if self._pending >= self._max_pending:
+            raise Overloaded(f"{self._pending} views wait for the store, as many as FOOTFALL_MAX_PENDING_VIEWS allows")
+        batch = self._waiting[-1] if self._waiting else None
+        if batch is None or batch.entries >= MAX_BATCH_ENTRIES:
+            batch = self._open_batch()
+        site = batch.sites.get(view.site)
+        if site is None:
+            site = batch.sites[view.site] = _OpenSite()
+        repeated = False
+        if view.event_id is not None:
+            if view.event_id in site.events:
+                repeated = True
+                site.repeated += 1
+            else:
+                site.events[view.event_id] = view.page, view.at
+                batch.entries += 1
+        elif view.at is not None:
+            site.timed[view.page, view.at] = site.timed.get((view.page, view.at), 0) + 1
+            batch.entries += 1
+        else:
+            pages = site.pages
+            before = pages.get(view.page)
+            if before is None:
+                pages[view.page] = 1
+                batch.entries += 1
+            else:
+                pages[view.page] = before + 1
+        if wanted:
+            site.wanted.add(view.page)
+        batch.views += 1
+        self._pending += 1
+        if self._filled is not None and batch.views >= self._fill_target:
+            _wake(self._filled)
+        return batch, repeated
+
+    def _open_batch(self) -> _OpenBatch:
+        if self._draining:
+            raise Draining("this instance is stopping; send the view again, to another one")
+        loop = asyncio.get_running_loop()
+        batch = _OpenBatch(loop.create_future(), self._monotonic() + self._commit_timeout)
+        self._waiting.append(batch)
+        if self._committing is None:
+            self._committing = loop.create_task(self._commit_all(), name="footfall-commit")
+        return batch
+
+    async def _commit_all(self) -> None:
+        """Commit one batch after the other until none waits."""
+        try:
+            while self._waiting:
+                await self._let_fill()
+                await self._commit(self._waiting.popleft())
+        finally:
+            self._committing = None
+
+    async def _let_fill(self) -> None:
+        """Hold a busy server's batch back until a good part of the views that can be expected are in it, but not long."""
+        batch = self._waiting[0]
+        expected = self._last_views + batch.views
+        self._fill_target = int(expected * FILL_SHARE)
+        if expected >= BUSY_VIEWS and batch.views < self._fill_target:
+            self._filled = filled = asyncio.get_running_loop().create_future()
+            timer = filled.get_loop().call_later(FILL_SECONDS, _wake, filled)
+            await filled
+            timer.cancel()
+            self._filled = None
+
+    async def _commit(self, open_batch: _OpenBatch) -> None:
+        """Commit a batch and settle what waits on it."""
+        self._sequence += 1
+        batch = Batch(
+            self._writer, self._sequence, {name: site.sealed() for name, site in open_batch.sites.items()}, self._window
+        )
+        for name, part in batch.sites.items():
+            self._ledger.received(name, part.views + open_batch.sites[name].repeated)
+        started = self._monotonic()
+        try:
+            receipt = await self._try_until(batch, open_batch.deadline)
+        except StoreError as error:
+            for name, part in batch.sites.items():
+                self._ledger.failed(name, part.views + open_batch.sites[name].repeated)
+            open_batch.settle(None, NotAcknowledged(f"the store did not confirm the view in time: {error}"))
+        else:
+            for name, part in batch.sites.items():
+                duplicates = len(receipt[name].duplicates)
+                self._ledger.counted(name, part.views - duplicates)
+                self._ledger.duplicate(name, duplicates + open_batch.sites[name].repeated)
+            self._ledger.committed(open_batch.views, self._monotonic() - started)
+            open_batch.settle(receipt, None)
+        finally:
+            self._pending -= open_batch.views
+            self._last_views = open_batch.views
+
+    async def _try_until(self, batch: Batch, deadline: float) -> Receipt:
+        """Commit with the same batch id again and again until it succeeds or `deadline` (monotonic seconds) has passed."""
+        pause = FIRST_PAUSE
+        while True:
+            left = max(deadline - self._monotonic(), FIRST_PAUSE)
+            try:
+                async with asyncio.timeout(left):
+                    return await self._store.commit(batch)
+            except TimeoutError:
+                raise StoreUnavailable(f"no answer within {self._commit_timeout:g} s") from None
+            except StoreUnavailable:
+                if self._monotonic() + pause >= deadline:
+                    raise
+            await asyncio.sleep(pause * random.uniform(0.5, 1))
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def drain(self) -> None:
+        """Take no more views; return when all that were taken are settled."""
+        self._draining = True
+        while self._committing is not None:
+            await asyncio.wait({self._committing})
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

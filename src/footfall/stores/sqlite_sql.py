@@ -1,0 +1,113 @@
+"""The statements of the SQLite store, each beside what it does. Tables named by a tier are made here, once, for every tier.
+
+Lists travel as JSON, read by `json_each`: one statement a table, whatever the number of rows.
+"""
+
+from __future__ import annotations
+
+from footfall.model import Tier
+
+COARSE = tuple(tier for tier in Tier if tier is not Tier.SECOND)
+
+#: The bucket start of second t in a tier, in SQL; the same as `Tier.start`.
+BUCKET = {
+    Tier.SECOND: "t",
+    Tier.MINUTE: "t - t % 60",
+    Tier.HOUR: "t - t % 3600",
+    Tier.DAY: "t - t % 86400",
+    Tier.MONTH: "CAST(strftime('%s', t, 'unixepoch', 'start of month') AS INTEGER)",
+    Tier.TOTAL: "0",
+}
+
+_ADD = "ON CONFLICT DO UPDATE SET n = n + excluded.n"
+
+# A site and its pages
+
+LOOK_SITE = "SELECT id, newest, rolled, event_ids, generation FROM site WHERE name = ?"
+OPEN_SITE = """SELECT s.id, s.newest, s.rolled, s.event_ids, s.generation, w.sequence, w.at
+    FROM site AS s LEFT JOIN writer AS w ON w.site = s.id AND w.name = ? WHERE s.name = ?"""
+MAKE_SITE = "INSERT INTO site (name, newest, rolled) VALUES (?, ?, ?) RETURNING id, newest, rolled, event_ids, generation"
+MAKE_PAGES = "INSERT INTO page (site, path) SELECT ?, value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING"
+PAGE_IDS = "SELECT path, id FROM page WHERE site = ? AND path IN (SELECT value FROM json_each(?))"
+
+# Writers and event ids
+
+APPLIED = "SELECT sequence FROM writer WHERE site = (SELECT id FROM site WHERE name = ?) AND name = ?"
+REMEMBER_WRITER = """INSERT INTO writer (site, name, sequence, at, lasting) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET sequence = excluded.sequence, at = excluded.at"""
+EXPIRE_WRITERS = "DELETE FROM writer WHERE site = ? AND at <= ? AND NOT lasting"
+FIND_DUPLICATES = """SELECT event.id FROM json_each(?2) JOIN event ON event.site = ?1 AND event.id = value
+    WHERE until > ?3 AND NOT (writer = ?4 AND sequence = ?5)"""
+REMEMBER_EVENTS = """INSERT INTO event (site, id, until, writer, sequence) SELECT ?1, value, ?2, ?3, ?4 FROM json_each(?5)
+    WHERE true ON CONFLICT DO NOTHING"""
+EXPIRE_EVENTS = "DELETE FROM event WHERE site = ? AND until <= ?"
+PING = "INSERT INTO ping (id, at) VALUES (1, ?) ON CONFLICT DO UPDATE SET at = excluded.at"
+
+# Counting: {page id: views} into the current second; [[second, page id, views], …] into seconds or into `fold`
+
+BUMP_NOW = f"INSERT INTO second (site, t, page, n) SELECT ?, ?, CAST(key AS INTEGER), value FROM json_each(?) WHERE true {_ADD}"
+BUMP_SECONDS = f"""INSERT INTO second (site, t, page, n)
+    SELECT ?, value ->> 0, value ->> 1, value ->> 2 FROM json_each(?) WHERE true {_ADD}"""
+
+# Rolling up: `fold` takes one site's views by (second or minute, page), and is unfolded into every coarser tier
+
+MAKE_FOLD = "CREATE TEMP TABLE IF NOT EXISTS fold (t INTEGER, page INTEGER, n INTEGER, PRIMARY KEY (t, page)) STRICT, WITHOUT ROWID"
+FOLD_ROWS = "INSERT INTO fold (t, page, n) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)"
+FOLD_SECONDS = """INSERT INTO fold (t, page, n) SELECT t - t % 60 AS minute, page, sum(n) FROM second
+    WHERE site = ? AND t >= ? AND t < ? GROUP BY minute, page"""
+UNFOLD = {
+    tier: f"INSERT INTO {tier.value} (site, t, page, n) SELECT ?1, {BUCKET[tier]} AS start, page, sum(n) FROM fold"
+    f" WHERE start >= ?2 GROUP BY start, page {_ADD}"
+    for tier in COARSE
+}
+EXPIRE = {tier: f"DELETE FROM {tier.value} WHERE site = ? AND t < ?" for tier in Tier}
+
+# Reading. A coarse tier's rows hold the seconds before site.rolled; the later ones are added from `second`.
+
+COUNTS = """WITH RECURSIVE wanted (page) AS MATERIALIZED (SELECT value FROM json_each(:pages)),
+    moment (t) AS (SELECT :first UNION ALL SELECT t + 1 FROM moment WHERE t < :last),
+    part (page, views, today, total) AS (
+        SELECT s.page, iif(s.t >= :window, n, 0), iif(s.t >= :rolled AND s.t >= :day, n, 0), iif(s.t >= :rolled, n, 0)
+            FROM moment CROSS JOIN wanted CROSS JOIN second AS s ON s.site = :site AND s.t = moment.t AND s.page = wanted.page
+        UNION ALL SELECT d.page, 0, d.n, 0 FROM wanted CROSS JOIN day AS d
+            ON d.site = :site AND d.t = :day AND d.page = wanted.page
+        UNION ALL SELECT a.page, 0, 0, a.n FROM wanted CROSS JOIN total AS a
+            ON a.site = :site AND a.t = 0 AND a.page = wanted.page)
+    SELECT page, sum(views), sum(today), sum(total) FROM part GROUP BY page"""
+SERIES = {
+    tier: f"SELECT t, n FROM json_each(?3) CROSS JOIN {tier.value} AS b ON b.site = ?1 AND b.t = value AND b.page = ?2"
+    for tier in Tier
+}
+UNROLLED = """WITH RECURSIVE moment (t) AS (SELECT ?1 UNION ALL SELECT t + 1 FROM moment WHERE t < ?2)
+    SELECT s.t, s.n FROM moment CROSS JOIN second AS s ON s.site = ?3 AND s.t = moment.t AND s.page = ?4"""
+
+
+def _top(tier: Tier) -> str:
+    rows = "SELECT page, n FROM second WHERE site = :site AND t >= :start"
+    if tier is not Tier.SECOND:
+        rows = f"""SELECT page, n FROM {tier.value} WHERE site = :site AND t >= :start
+            UNION ALL SELECT page, n FROM second WHERE site = :site AND t >= :rolled"""
+    return f"""SELECT path, views FROM (SELECT page AS id, sum(n) AS views FROM ({rows}) WHERE page > 0 GROUP BY page)
+        JOIN page USING (id) WHERE path >= '/' AND (:views IS NULL OR views < :views OR (views = :views AND path > :path))
+        ORDER BY views DESC, path LIMIT :limit"""
+
+
+TOP = {tier: _top(tier) for tier in Tier}
+
+# Forgetting, a piece at a time. What is being forgotten first gets a name that no site or page can have.
+
+HIDE_SITE = "UPDATE site SET name = char(0) || id WHERE name = ?"
+HIDDEN_SITES = "SELECT id FROM site WHERE name < ' '"
+HIDE_PAGE = "UPDATE page SET path = char(0) || id WHERE site = ? AND path = ? RETURNING id"
+NEW_GENERATION = "UPDATE site SET generation = generation + 1 WHERE id = ?"
+EXTENT = {tier: f"SELECT min(t), max(t) FROM {tier.value} WHERE site = ?" for tier in Tier}
+FORGET_PAGE = {
+    tier: f"DELETE FROM {tier.value} WHERE site = ?1 AND page = ?2 AND t IN (SELECT value FROM json_each(?3))" for tier in Tier
+}
+FORGET_SITE = tuple(
+    f"DELETE FROM {tier.value} WHERE site = ?1 AND t <= (SELECT t FROM {tier.value} WHERE site = ?1 ORDER BY t LIMIT 1)"
+    for tier in Tier
+) + tuple(
+    f"DELETE FROM {table} WHERE site = ?1 AND {key} IN (SELECT {key} FROM {table} WHERE site = ?1 LIMIT 5000)"
+    for table, key in (("page", "id"), ("writer", "name"), ("event", "id"))
+)
