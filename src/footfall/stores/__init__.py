@@ -39,7 +39,9 @@ def scheme_of(url: str) -> str:
     """The scheme of a store URL, if it is one we know; SettingError otherwise. No message repeats the URL: it may hold a password."""
     scheme = url.partition(":")[0]
     if scheme not in _MAKERS:
-        raise SettingError("FOOTFALL_STORE", f"unknown kind of store; begin the URL with one of {', '.join(f'{name}:' for name in _MAKERS)}")
+        raise SettingError(
+            "FOOTFALL_STORE", f"unknown kind of store; begin the URL with one of {', '.join(f'{name}:' for name in _MAKERS)}"
+        )
     return scheme
 
 

@@ -97,7 +97,9 @@ class SqliteStore:
     # Calls of the contract
 
     async def commit(self, batch: Batch) -> Receipt:
-        return await self._write(lambda cx: {name: self._commit_site(cx, name, part, batch) for name, part in batch.sites.items()})
+        return await self._write(
+            lambda cx: {name: self._commit_site(cx, name, part, batch) for name, part in batch.sites.items()}
+        )
 
     async def applied(self, site: str, writer: str) -> int:
         row = await self._read(lambda cx: cx.execute(sql.APPLIED, (site, writer)).fetchone())
@@ -229,7 +231,9 @@ class SqliteStore:
         known, sequence, at = _Known(*row[:5]), row[5], row[6]
         now = max(clock, known.newest)
         if clock < known.newest - 60:
-            _log.warning("the clock is %d s behind the newest second of a site; its seconds go on from there", known.newest - clock)
+            _log.warning(
+                "the clock is %d s behind the newest second of a site; its seconds go on from there", known.newest - clock
+            )
         repeated = sequence is not None and batch.sequence <= sequence
         duplicates = self._duplicates(cx, known, part, batch, now)
         if not repeated:
@@ -245,7 +249,9 @@ class SqliteStore:
             counts = _counts(cx, known, self._intern(cx, known, part.wanted), part.wanted, batch.window, now)
         return SiteReceipt(at, counts, duplicates)
 
-    def _count(self, cx: sqlite3.Connection, known: _Known, part: SiteBatch, batch: Batch, now: int, duplicates: frozenset[str]) -> _Known:
+    def _count(
+        self, cx: sqlite3.Connection, known: _Known, part: SiteBatch, batch: Batch, now: int, duplicates: frozenset[str]
+    ) -> _Known:
         """Bump the tiers by a batch, less the events that were counted before; remember the new event ids."""
         pages: dict[str, int] = dict(part.pages)
         timed: dict[tuple[str, int], int] = defaultdict(int, part.timed)
@@ -339,7 +345,9 @@ class SqliteStore:
         known = _Known(*row) if row else None
         return known, max(int(self._clock()), known.newest if known else 0)
 
-    def _series(self, cx: sqlite3.Connection, site: str, page: str, tier: Tier, bounds: Callable[[int], tuple[int, int]]) -> Series:
+    def _series(
+        self, cx: sqlite3.Connection, site: str, page: str, tier: Tier, bounds: Callable[[int], tuple[int, int]]
+    ) -> Series:
         known, now = self._look(cx, site)
         views = dict.fromkeys(tier.starts(*bounds(now)), 0)
         page_id = _ids(cx, known, [page]).get(page) if known else None
@@ -361,7 +369,9 @@ def _ids(cx: sqlite3.Connection, known: _Known, pages: Sequence[str]) -> dict[st
     return ids | {WHOLE_SITE: 0} if WHOLE_SITE in pages else ids
 
 
-def _counts(cx: sqlite3.Connection, known: _Known, ids: Mapping[str, int], pages: Iterable[str], window: int, now: int) -> dict[str, Count]:
+def _counts(
+    cx: sqlite3.Connection, known: _Known, ids: Mapping[str, int], pages: Iterable[str], window: int, now: int
+) -> dict[str, Count]:
     """The counts of `pages` at `now`; those without an id have none."""
     opened = now - window + 1
     arguments = {
@@ -390,7 +400,9 @@ def translate(error: sqlite3.Error, path: str) -> StoreError:
     """What a driver's exception means to a caller, with the file it is about."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return StoreUnusable(f"{path} is not a sound SQLite file ({error}); restore a backup or name another file in FOOTFALL_STORE")
+        return StoreUnusable(
+            f"{path} is not a sound SQLite file ({error}); restore a backup or name another file in FOOTFALL_STORE"
+        )
     if code == sqlite3.SQLITE_FULL:
         return StoreUnavailable(f"no space left to write {path}; free some on its disk")
     if code == sqlite3.SQLITE_CANTOPEN:

@@ -51,7 +51,9 @@ BUMP_SECONDS = f"""INSERT INTO second (site, t, page, n)
 
 # Rolling up: `fold` takes one site's views by (second or minute, page), and is unfolded into every coarser tier
 
-MAKE_FOLD = "CREATE TEMP TABLE IF NOT EXISTS fold (t INTEGER, page INTEGER, n INTEGER, PRIMARY KEY (t, page)) STRICT, WITHOUT ROWID"
+MAKE_FOLD = (
+    "CREATE TEMP TABLE IF NOT EXISTS fold (t INTEGER, page INTEGER, n INTEGER, PRIMARY KEY (t, page)) STRICT, WITHOUT ROWID"
+)
 FOLD_ROWS = "INSERT INTO fold (t, page, n) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)"
 FOLD_SECONDS = """INSERT INTO fold (t, page, n) SELECT t - t % 60 AS minute, page, sum(n) FROM second
     WHERE site = ? AND t >= ? AND t < ? GROUP BY minute, page"""
