@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import logging
 import random
 import secrets
 import time
@@ -22,6 +23,8 @@ import msgspec
 from footfall.errors import Draining, NotAcknowledged, Overloaded, StoreError, StoreUnavailable
 from footfall.model import MAX_BATCH_ENTRIES, Batch, Count, Receipt, SiteBatch, View
 from footfall.stores import Store
+
+_log = logging.getLogger(__name__)
 
 #: A commit that finds fewer than this many views waiting does not wait for more: the server is not busy.
 BUSY_VIEWS = 8
@@ -59,7 +62,7 @@ class Ledger(Protocol):
     def counted(self, site: str, views: int) -> None: ...
     def duplicate(self, site: str, views: int) -> None: ...
     def failed(self, site: str, views: int) -> None: ...
-    def committed(self, views: int, seconds: float) -> None: ...
+    def committed(self, seconds: float) -> None: ...
 
 
 class _OpenSite:
@@ -81,40 +84,40 @@ class _OpenSite:
 class _OpenBatch:
     """A batch that is still filling, and the future its requests wait on."""
 
-    __slots__ = ("deadline", "entries", "failure", "future", "receipt", "sites", "views")
+    __slots__ = ("counted", "deadline", "entries", "failure", "future", "receipt", "sites", "views")
 
     def __init__(self, future: asyncio.Future[None], deadline: float) -> None:
         self.sites: dict[str, _OpenSite] = {}
         self.future = future
-        self.receipt: Receipt | None = None
-        self.failure: NotAcknowledged | None = None
         self.deadline = deadline
         self.views = 0
         self.entries = 0
+        self.receipt: Receipt | None = None
+        self.failure: str | None = None
+        #: What most views of a site get to hear: counted, and when.
+        self.counted: dict[str, Settled] = {}
 
-    async def settled(self) -> Receipt:
-        """Wait for the commit.
+    async def outlive_cancelling(self) -> None:
+        """Go on waiting after another task that waited here was cancelled, and the future with it.
 
-        A task that is cancelled cancels what it waits on, which here others wait on too: they go on waiting on a new future.
-        (A future that can't be cancelled would say the same, but costs each request twice what a plain one does.)
+        A task that is cancelled cancels what it waits on, which here is shared. (A future that can't be cancelled would say
+        the same, but costs each request twice what a plain one does.)
         """
-        while self.receipt is None:
-            if self.failure is not None:
-                raise self.failure
+        while self.receipt is None and self.failure is None:
+            if self.future.cancelled():
+                self.future = self.future.get_loop().create_future()
             try:
                 await self.future
             except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if not self.future.cancelled() or (task is not None and task.cancelling()):
+                if _is_cancelled():
                     raise
-                self.future = self.future.get_loop().create_future()
-        return self.receipt
 
-    def settle(self, receipt: Receipt | None, failure: NotAcknowledged | None) -> None:
+    def settle(self, receipt: Receipt | None, failure: str | None) -> None:
         """Say what came of the commit, and wake whoever waits."""
         self.receipt, self.failure = receipt, failure
-        if not self.future.done():
-            self.future.set_result(None)
+        if receipt is not None:
+            self.counted = {name: Settled(Outcome.COUNTED, part.at) for name, part in receipt.items()}
+        _wake(self.future)
 
 
 class Counter:
@@ -161,16 +164,30 @@ class Counter:
         Raises Overloaded or Draining before the view was taken, NotAcknowledged where the store did not confirm it in time.
         """
         batch, repeated = self._put(view, wanted)
-        receipt = (await batch.settled())[view.site]
-        outcome = Outcome.DUPLICATE if repeated or view.event_id in receipt.duplicates else Outcome.COUNTED
-        return Settled(outcome, receipt.at if view.at is None else view.at, receipt.counts.get(view.page))
+        try:
+            await batch.future
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            await batch.outlive_cancelling()
+        if batch.receipt is None:
+            raise NotAcknowledged(f"the store did not confirm the view in time: {batch.failure}")
+        if view.event_id is None and view.at is None and not wanted:
+            return batch.counted[view.site]
+        part = batch.receipt[view.site]
+        outcome = Outcome.DUPLICATE if repeated or view.event_id in part.duplicates else Outcome.COUNTED
+        return Settled(outcome, part.at if view.at is None else view.at, part.counts.get(view.page))
 
     def _put(self, view: View, wanted: bool) -> tuple[_OpenBatch, bool]:
         """Put a view into the open batch: the batch, and whether its event id stands there already."""
         if self._pending >= self._max_pending:
+            self._refuse(view)
             raise Overloaded(f"{self._pending} views wait for the store, as many as FOOTFALL_MAX_PENDING_VIEWS allows")
         batch = self._waiting[-1] if self._waiting else None
         if batch is None or batch.entries >= MAX_BATCH_ENTRIES:
+            if self._draining:
+                self._refuse(view)
+                raise Draining("this instance is stopping; send the view again, to another one")
             batch = self._open_batch()
         site = batch.sites.get(view.site)
         if site is None:
@@ -202,9 +219,11 @@ class Counter:
             _wake(self._filled)
         return batch, repeated
 
+    def _refuse(self, view: View) -> None:
+        self._ledger.received(view.site, 1)
+        self._ledger.failed(view.site, 1)
+
     def _open_batch(self) -> _OpenBatch:
-        if self._draining:
-            raise Draining("this instance is stopping; send the view again, to another one")
         loop = asyncio.get_running_loop()
         batch = _OpenBatch(loop.create_future(), self._monotonic() + self._commit_timeout)
         self._waiting.append(batch)
@@ -244,16 +263,18 @@ class Counter:
         started = self._monotonic()
         try:
             receipt = await self._try_until(batch, open_batch.deadline)
-        except StoreError as error:
+        except Exception as error:  # whatever it was, whoever waits must hear of it
+            if not isinstance(error, StoreError):
+                _log.exception("a commit failed for a reason of ours")
             for name, part in batch.sites.items():
                 self._ledger.failed(name, part.views + open_batch.sites[name].repeated)
-            open_batch.settle(None, NotAcknowledged(f"the store did not confirm the view in time: {error}"))
+            open_batch.settle(None, str(error))
         else:
             for name, part in batch.sites.items():
                 duplicates = len(receipt[name].duplicates)
                 self._ledger.counted(name, part.views - duplicates)
                 self._ledger.duplicate(name, duplicates + open_batch.sites[name].repeated)
-            self._ledger.committed(open_batch.views, self._monotonic() - started)
+            self._ledger.committed(self._monotonic() - started)
             open_batch.settle(receipt, None)
         finally:
             self._pending -= open_batch.views
@@ -280,6 +301,12 @@ class Counter:
         self._draining = True
         while self._committing is not None:
             await asyncio.wait({self._committing})
+
+
+def _is_cancelled() -> bool:
+    """Whether the running task itself was cancelled, not only what it waited on."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _wake(future: asyncio.Future[None]) -> None:

@@ -55,7 +55,11 @@ class Store(Protocol):
         ...
 
     async def series(self, site: str, page: str, tier: Tier, start: int, end: int) -> Series:
-        """Views of a page (or WHOLE_SITE) for each bucket of `tier` that begins before `end` and at or after the bucket of `start`."""
+        """Views of a page (or WHOLE_SITE) by bucket of `tier`.
+
+        They go from the bucket that `start` lies in to the last that begins before `end`. Empty buckets, those to come and those
+        no longer kept count 0.
+        """
         ...
 
     async def newest(self, site: str, page: str, span: Span) -> Series:
@@ -72,7 +76,8 @@ class Store(Protocol):
     async def forget(self, site: str, page: str | None = None) -> None:
         """Remove a page's counts, or a site with all it has (its writers and event ids too).
 
-        The site's own line keeps the views of a page that is forgotten: they did happen.
+        The site's own line keeps the views of a page that is forgotten: they did happen. It can't be forgotten alone: WHOLE_SITE
+        as the page changes nothing. Views that are committed meanwhile count, in a page or site that begins anew.
         """
         ...
 

@@ -2,10 +2,12 @@
 
 Every other store is held against this one by property tests. It is also a store of its own (`memory://`) for one process
 whose numbers may end with it. It favours clarity over speed, knows only the clock it is given, and does no I/O.
+Reading changes nothing: what has had its time is left out of every answer, and only a commit takes it away.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -68,15 +70,17 @@ class MemoryStore:
     def _commit_site(self, name: str, part: SiteBatch, batch: Batch) -> SiteReceipt:
         site = self._sites.setdefault(name, _Site())
         now = self._now(site)
-        self._expire(site, now)
         batch_id = (batch.writer, batch.sequence)
-        writer = site.writers.get(batch.writer)
+        writer = self._writer(site, batch.writer, now)
         if writer is None or batch.sequence > writer.sequence:
-            site.newest = now
+            if now > site.newest:
+                self._expire(site, now)
+                site.newest = now
             site.writers[batch.writer] = writer = _Writer(batch.sequence, now, batch.lasting)
-            for page, at, views in self._counted(site, part, now, batch_id):
-                self._bump(site, page, now if at is None else min(at, now), now, views)
-        duplicates = {id for id in part.events if id in site.events and site.events[id].counted_by != batch_id}
+            for page, own_time, views in self._counted(site, part, now, batch_id):
+                self._bump(site, page, now if own_time is None else min(own_time, now), now, views)
+        known = {id: site.events[id] for id in part.events if id in site.events}
+        duplicates = {id for id, event in known.items() if event.until > now and event.counted_by != batch_id}
         counts = {page: self._count(site, page, batch.window, now) for page in part.wanted}
         return SiteReceipt(writer.at, counts, frozenset(duplicates))
 
@@ -84,13 +88,13 @@ class MemoryStore:
         """The (page, own time, views) of a batch, less the events counted before; remembers the new ones."""
         for page, views in part.pages.items():
             yield page, None, views
-        for (page, at), views in part.timed.items():
-            yield page, at, views
-        for event_id, (page, at) in part.events.items():
+        for (page, own_time), views in part.timed.items():
+            yield page, own_time, views
+        for event_id, (page, event_time) in part.events.items():
             if event_id not in site.events:
                 if len(site.events) < MAX_EVENT_IDS:
                     site.events[event_id] = _Event(now + self._event_id_ttl, batch_id)
-                yield page, at, 1
+                yield page, event_time, 1
 
     def _bump(self, site: _Site, page: str, at: int, now: int, views: int) -> None:
         for tier, buckets in site.buckets.items():
@@ -103,18 +107,31 @@ class MemoryStore:
     def _now(self, site: _Site) -> int:
         return max(int(self._clock()), site.newest)
 
+    def _kept(self, site: _Site, tier: Tier, now: int) -> dict[int, dict[str, int]]:
+        """The buckets of a tier that are kept at `now`, by their start."""
+        oldest = oldest_kept(tier, self._retention, now)
+        return {start: bucket for start, bucket in site.buckets[tier].items() if start >= oldest}
+
+    def _writer(self, site: _Site, name: str, now: int) -> _Writer | None:
+        """What is remembered of a writer at `now`."""
+        writer = site.writers.get(name)
+        return writer if writer and (writer.lasting or writer.at > now - WRITER_MEMORY) else None
+
     def _expire(self, site: _Site, now: int) -> None:
-        for tier, buckets in site.buckets.items():
-            for start in [start for start in buckets if start < oldest_kept(tier, self._retention, now)]:
-                del buckets[start]
-        for event_id in [id for id, event in site.events.items() if event.until <= now]:
+        """Take away what has had its time."""
+        site.buckets = {tier: self._kept(site, tier, now) for tier in Tier}
+        expired = itertools.takewhile(
+            lambda entry: entry[1].until <= now, site.events.items()
+        )  # ids stand in their order of expiry
+        for event_id in [id for id, _ in expired]:
             del site.events[event_id]
-        for name in [name for name, writer in site.writers.items() if writer.at <= now - WRITER_MEMORY and not writer.lasting]:
+        for name in [name for name in site.writers if self._writer(site, name, now) is None]:
             del site.writers[name]
 
     async def applied(self, site: str, writer: str) -> int:
-        known = self._sites.get(site, _Site()).writers.get(writer)
-        return known.sequence if known else 0
+        known, now = self._look(site)
+        remembered = self._writer(known, writer, now)
+        return remembered.sequence if remembered else 0
 
     async def counts(self, site: str, pages: Sequence[str], window: int) -> Counts:
         known, now = self._look(site)
@@ -123,13 +140,13 @@ class MemoryStore:
     def _count(self, site: _Site, page: str, window: int, now: int) -> Count:
         def views(span: Span) -> int:
             start = span.start(now)
-            return sum(bucket.get(page, 0) for at, bucket in site.buckets[span.tier].items() if at >= start)
+            return sum(bucket.get(page, 0) for at, bucket in self._kept(site, span.tier, now).items() if at >= start)
 
         return Count(views(Span(Tier.SECOND, window)), views(Span(Tier.DAY, 1)), views(Span(Tier.TOTAL, 1)))
 
     async def series(self, site: str, page: str, tier: Tier, start: int, end: int) -> Series:
         known, now = self._look(site)
-        buckets = known.buckets[tier]
+        buckets = self._kept(known, tier, now)
         return Series(now, [(at, buckets.get(at, {}).get(page, 0)) for at in tier.starts(start, end)])
 
     async def newest(self, site: str, page: str, span: Span) -> Series:
@@ -140,7 +157,7 @@ class MemoryStore:
         known, now = self._look(site)
         start = span.start(now)
         views: dict[str, int] = defaultdict(int)
-        for at, bucket in known.buckets[span.tier].items():
+        for at, bucket in self._kept(known, span.tier, now).items():
             if at >= start:
                 for page, n in bucket.items():
                     views[page] += n
@@ -151,11 +168,9 @@ class MemoryStore:
         return TopPages(now, [(page, -n) for n, page in ranked[:limit]])
 
     def _look(self, name: str) -> tuple[_Site, int]:
-        """A site and its now, with what has expired taken away; nothing is remembered of a site never written to."""
+        """A site and its now; nothing is remembered of a site never written to."""
         site = self._sites.get(name, _Site())
-        now = self._now(site)
-        self._expire(site, now)
-        return site, now
+        return site, self._now(site)
 
     async def forget(self, site: str, page: str | None = None) -> None:
         if page is None:

@@ -16,14 +16,14 @@ import contextlib
 import logging
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from footfall.errors import StoreError, StoreUnavailable, StoreUnusable
+from footfall.errors import StoreUnavailable
 from footfall.model import (
     DEFAULT_RETENTION,
     MINUTE,
@@ -43,7 +43,7 @@ from footfall.model import (
 )
 from footfall.stores import sqlite_sql as sql
 from footfall.stores.base import MAX_EVENT_IDS, WRITER_MEMORY, Clock
-from footfall.stores.sqlite_schema import connect, migrate
+from footfall.stores.sqlite_schema import connect, migrate, translated
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -59,6 +59,9 @@ MAX_KNOWN_PAGES = 50_000
 STAGGER = 50
 
 READERS = 2
+
+#: A clock this many seconds behind a site's newest second is worth a warning.
+CLOCK_SLACK = 60
 
 NOTHING = Count(0, 0, 0)
 
@@ -82,15 +85,17 @@ class SqliteStore:
         self._retention = retention
         self._event_id_ttl = event_id_ttl
         self._page_ids: dict[tuple[int, int], dict[str, int]] = {}
+        self._clock_behind: set[int] = set()
         self._closed = False
-        with _translated(path):
-            self._connection = connect(path, BUSY_SECONDS)
-            migrate(self._connection)
-            self._connection.execute(sql.MAKE_FOLD)
-            self._readers: SimpleQueue[sqlite3.Connection] = SimpleQueue()
-            for _ in range(READERS):
-                self._readers.put(connect(path, BUSY_SECONDS))
         self._path = path
+        self._readers: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        with translated(path), contextlib.ExitStack() as undone:
+            self._connection = undone.enter_context(contextlib.closing(connect(path, BUSY_SECONDS)))
+            migrate(self._connection, path)
+            self._connection.execute(sql.MAKE_FOLD)
+            for _ in range(READERS):
+                self._readers.put(undone.enter_context(contextlib.closing(connect(path, BUSY_SECONDS))))
+            undone.pop_all()
         self._write_thread = ThreadPoolExecutor(1, "footfall-write")
         self._read_threads = ThreadPoolExecutor(READERS, "footfall-read")
 
@@ -102,8 +107,8 @@ class SqliteStore:
         )
 
     async def applied(self, site: str, writer: str) -> int:
-        row = await self._read(lambda cx: cx.execute(sql.APPLIED, (site, writer)).fetchone())
-        return row[0] if row else 0
+        rows = await self._fetch(sql.APPLIED, site, writer, int(self._clock()))
+        return rows[0][0] if rows else 0
 
     async def counts(self, site: str, pages: Sequence[str], window: int) -> Counts:
         def read(cx: sqlite3.Connection) -> Counts:
@@ -115,7 +120,7 @@ class SqliteStore:
         return await self._read(read)
 
     async def series(self, site: str, page: str, tier: Tier, start: int, end: int) -> Series:
-        return await self._read(lambda cx: self._series(cx, site, page, tier, lambda now: (start, end)))
+        return await self._read(lambda cx: self._series(cx, site, page, tier, lambda _now: (start, end)))
 
     async def newest(self, site: str, page: str, span: Span) -> Series:
         return await self._read(lambda cx: self._series(cx, site, page, span.tier, lambda now: (span.start(now), now + 1)))
@@ -125,7 +130,8 @@ class SqliteStore:
             known, now = self._look(cx, site)
             if known is None:
                 return TopPages(now, [])
-            start = max(span.start(now), oldest_kept(span.tier, self._retention, now))
+            oldest = oldest_kept(span.tier, self._retention, now)
+            start = max(span.start(now), span.tier.back(oldest - 1, -1))  # a bucket that began before `oldest` is gone as a whole
             views, path = after or (None, "")
             arguments = {"site": known.id, "start": start, "rolled": max(known.rolled, start)}
             rows = cx.execute(sql.TOP[span.tier], arguments | {"views": views, "path": path, "limit": limit})
@@ -135,40 +141,38 @@ class SqliteStore:
 
     async def forget(self, site: str, page: str | None = None) -> None:
         if page is None:
-            await self._write(lambda cx: cx.execute(sql.HIDE_SITE, (site,)))
-            for (hidden,) in await self._read(lambda cx: cx.execute(sql.HIDDEN_SITES).fetchall()):
+            await self._execute(sql.HIDE_SITE, site)
+            for (hidden,) in await self._fetch(sql.HIDDEN_SITES):
                 await self._forget_site(hidden)
         elif page != WHOLE_SITE:
-            await self._forget_page(site, page)
+            for site_id, hidden in await self._write(lambda cx: self._hide_page(cx, site, page)):
+                await self._forget_page(site_id, hidden)
 
     async def _forget_site(self, id: int) -> None:
         for statement in sql.FORGET_SITE:
-            while await self._write(lambda cx, statement=statement: cx.execute(statement, (id,)).rowcount):
+            while await self._execute(statement, id):
                 pass
-        await self._write(lambda cx: cx.execute("DELETE FROM site WHERE id = ?", (id,)))
+        await self._execute(sql.REMOVE_SITE, id)
 
-    async def _forget_page(self, site: str, page: str) -> None:
-        def hide(cx: sqlite3.Connection) -> tuple[int, int] | None:
-            known, _ = self._look(cx, site)
-            row = known and cx.execute(sql.HIDE_PAGE, (known.id, page)).fetchone()
-            if not known or not row:
-                return None
+    def _hide_page(self, cx: sqlite3.Connection, site: str, page: str) -> list[tuple[int, int]]:
+        """Take a page's name away: (site id, page id) of it, and of those whose forgetting was cut short before."""
+        known, _ = self._look(cx, site)
+        if known is None:
+            return []
+        if cx.execute(sql.HIDE_PAGE, (known.id, page)).rowcount:
             cx.execute(sql.NEW_GENERATION, (known.id,))
-            return known.id, row[0]
+        return [(known.id, id) for (id,) in cx.execute(sql.HIDDEN_PAGES, (known.id,))]
 
-        hidden = await self._write(hide)
-        if hidden is None:
-            return
+    async def _forget_page(self, site_id: int, id: int) -> None:
         for tier in Tier:
-            first, last = await self._read(lambda cx, tier=tier: cx.execute(sql.EXTENT[tier], (hidden[0],)).fetchone())
+            ((first, last),) = await self._fetch(sql.EXTENT[tier], site_id)
             starts = tier.starts(first, last + 1) if first is not None else []
             for some in (starts[i : i + 5000] for i in range(0, len(starts), 5000)):
-                arguments = (*hidden, _json.encode(some).decode())
-                await self._write(lambda cx, tier=tier, arguments=arguments: cx.execute(sql.FORGET_PAGE[tier], arguments))
-        await self._write(lambda cx: cx.execute("DELETE FROM page WHERE id = ?", (hidden[1],)))
+                await self._execute(sql.FORGET_PAGE[tier], site_id, id, _json.encode(some).decode())
+        await self._execute(sql.REMOVE_PAGE, id)
 
     async def ping(self) -> None:
-        await self._write(lambda cx: cx.execute(sql.PING, (int(self._clock()),)))
+        await self._execute(sql.PING, int(self._clock()))
 
     async def close(self) -> None:
         if self._closed:
@@ -188,7 +192,7 @@ class SqliteStore:
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         cx = self._connection
-        with _translated(self._path):
+        with translated(self._path):
             try:
                 cx.execute("BEGIN IMMEDIATE")
                 result = work(cx)
@@ -200,6 +204,14 @@ class SqliteStore:
                 raise
             return result
 
+    async def _execute(self, statement: str, *arguments: object) -> int:
+        """Run one statement in a transaction of its own: how many rows it changed."""
+        return await self._write(lambda cx: cx.execute(statement, arguments).rowcount)
+
+    async def _fetch(self, statement: str, *arguments: object) -> list[Any]:
+        """The rows of one statement."""
+        return await self._read(lambda cx: cx.execute(statement, arguments).fetchall())
+
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in a reader thread, on one snapshot."""
         return await self._run(self._read_threads, lambda: self._snapshot(work))
@@ -207,12 +219,13 @@ class SqliteStore:
     def _snapshot(self, work: Callable[[sqlite3.Connection], T]) -> T:
         cx = self._readers.get()
         try:
-            with _translated(self._path):
+            with translated(self._path):
                 cx.execute("BEGIN")
                 try:
                     return work(cx)
                 finally:
-                    cx.execute("ROLLBACK")
+                    if cx.in_transaction:
+                        cx.execute("ROLLBACK")
         finally:
             self._readers.put(cx)
 
@@ -225,15 +238,12 @@ class SqliteStore:
 
     def _commit_site(self, cx: sqlite3.Connection, name: str, part: SiteBatch, batch: Batch) -> SiteReceipt:
         clock = int(self._clock())
-        row = cx.execute(sql.OPEN_SITE, (batch.writer, name)).fetchone()
+        row = cx.execute(sql.OPEN_SITE, (name, batch.writer, clock)).fetchone()
         if row is None:
             row = (*cx.execute(sql.MAKE_SITE, (name, clock, clock - clock % MINUTE)).fetchone(), None, None)
         known, sequence, at = _Known(*row[:5]), row[5], row[6]
         now = max(clock, known.newest)
-        if clock < known.newest - 60:
-            _log.warning(
-                "the clock is %d s behind the newest second of a site; its seconds go on from there", known.newest - clock
-            )
+        self._watch_clock(known, clock)
         repeated = sequence is not None and batch.sequence <= sequence
         duplicates = self._duplicates(cx, known, part, batch, now)
         if not repeated:
@@ -248,6 +258,14 @@ class SqliteStore:
         if part.wanted:
             counts = _counts(cx, known, self._intern(cx, known, part.wanted), part.wanted, batch.window, now)
         return SiteReceipt(at, counts, duplicates)
+
+    def _watch_clock(self, known: _Known, clock: int) -> None:
+        """Warn once of a clock that is far behind a site's newest second, until it has caught up."""
+        if clock >= known.newest - CLOCK_SLACK:
+            self._clock_behind.discard(known.id)
+        elif known.id not in self._clock_behind:
+            self._clock_behind.add(known.id)
+            _log.warning("the clock is %d s behind a site's newest second; its time waits there for it", known.newest - clock)
 
     def _count(
         self, cx: sqlite3.Connection, known: _Known, part: SiteBatch, batch: Batch, now: int, duplicates: frozenset[str]
@@ -281,7 +299,7 @@ class SqliteStore:
 
     def _count_timed(self, cx: sqlite3.Connection, known: _Known, rows: list[tuple[int, int, int]], now: int) -> None:
         """Bump by (page id, own time, views). Seconds already rolled up go to every tier, others only to `second`."""
-        oldest = oldest_kept(Tier.SECOND, self._retention, now)
+        oldest = min(known.rolled, oldest_kept(Tier.SECOND, self._retention, now))
         views: dict[tuple[int, int], int] = defaultdict(int)
         for page, at, n in rows:
             views[at, page] += n
@@ -333,7 +351,8 @@ class SqliteStore:
         if unknown:
             if sum(map(len, self._page_ids.values())) + len(unknown) > MAX_KNOWN_PAGES:
                 self._page_ids.clear()
-                return self._intern(cx, known, pages)
+                ids = self._page_ids[known.id, known.generation] = {WHOLE_SITE: 0}
+                unknown = [page for page in pages if page not in ids]
             cx.execute(sql.MAKE_PAGES, (known.id, _json.encode(unknown).decode()))
             ids.update(_ids(cx, known, unknown))
         return ids
@@ -376,7 +395,7 @@ def _counts(
     opened = now - window + 1
     arguments = {
         "site": known.id,
-        "pages": _json.encode([ids[page] for page in pages if page in ids]).decode(),
+        "pages": _json.encode({ids[page] for page in pages if page in ids}).decode(),
         "first": min(opened, known.rolled),
         "last": known.newest,
         "window": opened,
@@ -385,28 +404,3 @@ def _counts(
     }
     found = {id: Count(*numbers) for id, *numbers in cx.execute(sql.COUNTS, arguments)}
     return {page: found.get(ids.get(page, -1), NOTHING) for page in pages}
-
-
-@contextlib.contextmanager
-def _translated(path: str) -> Iterator[None]:
-    """Turn the driver's exceptions into ours: the only place that knows them."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise translate(error, path) from error
-
-
-def translate(error: sqlite3.Error, path: str) -> StoreError:
-    """What a driver's exception means to a caller, with the file it is about."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return StoreUnusable(
-            f"{path} is not a sound SQLite file ({error}); restore a backup or name another file in FOOTFALL_STORE"
-        )
-    if code == sqlite3.SQLITE_FULL:
-        return StoreUnavailable(f"no space left to write {path}; free some on its disk")
-    if code == sqlite3.SQLITE_CANTOPEN:
-        return StoreUnavailable(f"can't open {path}; its folder must exist and be writable")
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StoreUnavailable(f"{path} is locked by another process")
-    return StoreUnavailable(f"can't use {path}: {error}")

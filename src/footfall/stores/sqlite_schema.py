@@ -1,4 +1,4 @@
-"""The SQLite file: its tables, its version, and how an older file becomes a current one.
+"""The SQLite file: its tables, its version, how an older file becomes a current one, and what its errors mean to a caller.
 
 Rows of a tier are clustered by (site, bucket start, page): the rows of the current second lie together, so a commit touches
 a handful of file pages however many views went before, and expiry removes a run of neighbours. Page 0 is the site's own line.
@@ -7,13 +7,22 @@ This module knows SQL and the file's life; what the numbers mean is `sqlite.py`'
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import time
+from collections.abc import Iterator
 
-from footfall.errors import StoreUnusable
+from footfall.errors import StoreError, StoreUnavailable, StoreUnusable
 from footfall.model import Tier
 
 #: Marks the file as ours (PRAGMA application_id): "Foot" in ASCII.
 APPLICATION_ID = 0x466F6F74
+
+#: The SQLite library that knows all we use: STRICT tables, RETURNING and ->>.
+OLDEST_SQLITE = (3, 38, 0)
+
+#: How long, in seconds, to wait between two attempts to turn a new file's write-ahead log on.
+WAL_PAUSE = 0.01
 
 #: A commit that leaves this many pages (4 KiB each) in the write-ahead log moves them into the file.
 CHECKPOINT_PAGES = 2000
@@ -45,23 +54,48 @@ MIGRATIONS = (
 
 
 def connect(path: str, busy_seconds: float) -> sqlite3.Connection:
-    """Open a connection that waits at most `busy_seconds` for another process's transaction."""
+    """Open a connection that waits at most `busy_seconds` for another process's transaction.
+
+    A file that is not ours, or is newer: StoreUnusable, and the file is left as it was.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise StoreUnusable(f"SQLite {sqlite3.sqlite_version} is too old; 3.38 or later is needed")
     cx = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=256)
-    cx.execute("PRAGMA journal_mode=WAL")
-    cx.execute("PRAGMA synchronous=FULL")
-    cx.execute("PRAGMA temp_store=MEMORY")
-    cx.execute("PRAGMA cache_size=-16000")
-    cx.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+    try:
+        _version(cx, path)
+        _log_ahead(cx, path, busy_seconds)
+        cx.execute("PRAGMA synchronous=FULL")
+        cx.execute("PRAGMA temp_store=MEMORY")
+        cx.execute("PRAGMA cache_size=-16000")
+        cx.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+    except BaseException:
+        cx.close()
+        raise
     return cx
 
 
-def migrate(cx: sqlite3.Connection) -> None:
+def _log_ahead(cx: sqlite3.Connection, path: str, busy_seconds: float) -> None:
+    """Turn the write-ahead log on: the one statement for which SQLite itself does not wait until others let go of the file."""
+    for attempt in range(int(busy_seconds / WAL_PAUSE), -1, -1):
+        try:
+            (mode,) = cx.execute("PRAGMA journal_mode=WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not attempt:
+                raise
+            time.sleep(WAL_PAUSE)
+        else:
+            if mode != "wal":
+                raise StoreUnusable(f"{path} can't have a write-ahead log; name a file on a local disk in FOOTFALL_STORE")
+            return
+
+
+def migrate(cx: sqlite3.Connection, path: str) -> None:
     """Bring the file to the current version, in one transaction. A file that is not ours, or is newer: StoreUnusable."""
-    if _version(cx) == len(MIGRATIONS):
+    if _version(cx, path) == len(MIGRATIONS):
         return
     cx.execute("BEGIN IMMEDIATE")
     try:
-        for script in MIGRATIONS[_version(cx) :]:
+        for script in MIGRATIONS[_version(cx, path) :]:
             for statement in _statements(script):
                 cx.execute(statement)
         cx.execute(f"PRAGMA application_id={APPLICATION_ID}")
@@ -72,15 +106,18 @@ def migrate(cx: sqlite3.Connection) -> None:
             cx.execute("ROLLBACK")
 
 
-def _version(cx: sqlite3.Connection) -> int:
-    version: int = cx.execute("PRAGMA user_version").fetchone()[0]
-    ours = cx.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
-    empty = cx.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
-    if not ours and not (empty and version == 0):
-        raise StoreUnusable("the file is an SQLite database of another program; name another file in FOOTFALL_STORE")
+def _version(cx: sqlite3.Connection, path: str) -> int:
+    version: int
+    # One statement, one snapshot: another process may be making the tables just now.
+    version, application_id, tables = cx.execute(
+        "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_schema)"
+        " FROM pragma_user_version, pragma_application_id"
+    ).fetchone()
+    if application_id != APPLICATION_ID and (tables or version or application_id):
+        raise StoreUnusable(f"{path} is an SQLite database of another program; name another file in FOOTFALL_STORE")
     if version > len(MIGRATIONS):
         raise StoreUnusable(
-            f"the file was written by a newer Footfall (schema {version}, this one knows {len(MIGRATIONS)}); upgrade Footfall"
+            f"{path} was written by a newer Footfall (schema {version}, this one knows {len(MIGRATIONS)}); upgrade Footfall"
         )
     return version
 
@@ -94,3 +131,30 @@ def _statements(script: str) -> list[str]:
             statements.append(pending)
             pending = ""
     return statements
+
+
+@contextlib.contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Turn the driver's exceptions into ours: the only place that knows them."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+
+
+def translate(error: sqlite3.Error, path: str) -> StoreError:
+    """What a driver's exception means to a caller, with the file it is about."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StoreUnusable(
+            f"{path} is not a sound SQLite file ({error}); restore a backup or name another file in FOOTFALL_STORE"
+        )
+    if code == sqlite3.SQLITE_FULL:
+        return StoreUnavailable(f"no space left to write {path}; free some on its disk")
+    if code == sqlite3.SQLITE_CANTOPEN:
+        return StoreUnavailable(f"can't open {path}; its folder must exist and be writable")
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+        return StoreUnavailable(f"can't write {path}; it and its folder must be writable")
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreUnavailable(f"{path} is locked by another process")
+    return StoreUnavailable(f"can't use {path}: {error}")

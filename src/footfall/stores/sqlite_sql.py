@@ -6,6 +6,7 @@ Lists travel as JSON, read by `json_each`: one statement a table, whatever the n
 from __future__ import annotations
 
 from footfall.model import Tier
+from footfall.stores.base import WRITER_MEMORY
 
 COARSE = tuple(tier for tier in Tier if tier is not Tier.SECOND)
 
@@ -21,20 +22,23 @@ BUCKET = {
 
 _ADD = "ON CONFLICT DO UPDATE SET n = n + excluded.n"
 
-# A site and its pages
+# A site and its pages. ?3 is the clock: a writer is remembered by the site's time, whenever its row is removed.
+
+_REMEMBERED = f"(w.lasting OR w.at > max(s.newest, ?3) - {WRITER_MEMORY})"
 
 LOOK_SITE = "SELECT id, newest, rolled, event_ids, generation FROM site WHERE name = ?"
-OPEN_SITE = """SELECT s.id, s.newest, s.rolled, s.event_ids, s.generation, w.sequence, w.at
-    FROM site AS s LEFT JOIN writer AS w ON w.site = s.id AND w.name = ? WHERE s.name = ?"""
+OPEN_SITE = f"""SELECT s.id, s.newest, s.rolled, s.event_ids, s.generation, w.sequence, w.at
+    FROM site AS s LEFT JOIN writer AS w ON w.site = s.id AND w.name = ?2 AND {_REMEMBERED} WHERE s.name = ?1"""
 MAKE_SITE = "INSERT INTO site (name, newest, rolled) VALUES (?, ?, ?) RETURNING id, newest, rolled, event_ids, generation"
 MAKE_PAGES = "INSERT INTO page (site, path) SELECT ?, value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING"
 PAGE_IDS = "SELECT path, id FROM page WHERE site = ? AND path IN (SELECT value FROM json_each(?))"
 
 # Writers and event ids
 
-APPLIED = "SELECT sequence FROM writer WHERE site = (SELECT id FROM site WHERE name = ?) AND name = ?"
+APPLIED = f"""SELECT w.sequence FROM site AS s JOIN writer AS w ON w.site = s.id AND w.name = ?2 AND {_REMEMBERED}
+    WHERE s.name = ?1"""
 REMEMBER_WRITER = """INSERT INTO writer (site, name, sequence, at, lasting) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET sequence = excluded.sequence, at = excluded.at"""
+    ON CONFLICT DO UPDATE SET sequence = excluded.sequence, at = excluded.at, lasting = excluded.lasting"""
 EXPIRE_WRITERS = "DELETE FROM writer WHERE site = ? AND at <= ? AND NOT lasting"
 FIND_DUPLICATES = """SELECT event.id FROM json_each(?2) JOIN event ON event.site = ?1 AND event.id = value
     WHERE until > ?3 AND NOT (writer = ?4 AND sequence = ?5)"""
@@ -100,14 +104,20 @@ TOP = {tier: _top(tier) for tier in Tier}
 
 HIDE_SITE = "UPDATE site SET name = char(0) || id WHERE name = ?"
 HIDDEN_SITES = "SELECT id FROM site WHERE name < ' '"
-HIDE_PAGE = "UPDATE page SET path = char(0) || id WHERE site = ? AND path = ? RETURNING id"
+REMOVE_SITE = "DELETE FROM site WHERE id = ?"
+HIDE_PAGE = "UPDATE page SET path = char(0) || id WHERE site = ? AND path = ?"
+HIDDEN_PAGES = "SELECT id FROM page WHERE site = ? AND path < '/'"
+REMOVE_PAGE = "DELETE FROM page WHERE id = ?"
 NEW_GENERATION = "UPDATE site SET generation = generation + 1 WHERE id = ?"
-EXTENT = {tier: f"SELECT min(t), max(t) FROM {tier.value} WHERE site = ?" for tier in Tier}
+EXTENT = {
+    tier: f"SELECT (SELECT min(t) FROM {tier.value} WHERE site = ?1), (SELECT max(t) FROM {tier.value} WHERE site = ?1)"
+    for tier in Tier
+}
 FORGET_PAGE = {
     tier: f"DELETE FROM {tier.value} WHERE site = ?1 AND page = ?2 AND t IN (SELECT value FROM json_each(?3))" for tier in Tier
 }
 FORGET_SITE = tuple(
-    f"DELETE FROM {tier.value} WHERE site = ?1 AND t <= (SELECT t FROM {tier.value} WHERE site = ?1 ORDER BY t LIMIT 1)"
+    f"DELETE FROM {tier.value} WHERE site = ?1 AND (t, page) IN (SELECT t, page FROM {tier.value} WHERE site = ?1 LIMIT 5000)"
     for tier in Tier
 ) + tuple(
     f"DELETE FROM {table} WHERE site = ?1 AND {key} IN (SELECT {key} FROM {table} WHERE site = ?1 LIMIT 5000)"

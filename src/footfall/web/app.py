@@ -1,0 +1,147 @@
+"""The composition root of the server: builds every part from the settings, and lists the routes.
+
+Everything is made here and handed in, the clock included; nothing below reaches for a global. The hot endpoints stand first in
+the table and are plain ASGI callables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from types import FrameType
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from footfall.counter import Counter
+from footfall.intake.agents import Agents
+from footfall.intake.request import Intake
+from footfall.metrics import Ledger
+from footfall.reads import Reads
+from footfall.settings import Settings
+from footfall.stores import Clock, Store, open_store
+from footfall.web.access import Access
+from footfall.web.api import Api
+from footfall.web.count import CountEndpoint, PixelEndpoint
+from footfall.web.health import Health, Ping, Readiness
+from footfall.web.home import HomeEndpoint
+from footfall.web.problems import HANDLERS
+from footfall.web.rendering import Renderer
+from footfall.web.replies import CountingReplies
+from footfall.web.static_files import StaticFiles
+
+_log = logging.getLogger(__name__)
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One address of the interface: its path, what answers, the methods (None: the endpoint decides), and what it is for."""
+
+    path: str
+    endpoint: Callable[..., Any]
+    methods: Sequence[str] | None
+    help: str
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """What the routes are made of."""
+
+    store: Store
+    counter: Counter
+    reads: Reads
+    ledger: Ledger
+    readiness: Readiness
+    rows: Sequence[Row]
+
+
+def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
+    """Build every part. Raises SettingError, StoreUnavailable or StoreUnusable where the store can't be opened."""
+    store = open_store(settings.store, clock, settings.retention, settings.event_id_ttl)
+    ledger = Ledger(shared=settings.workers > 1)
+    counter = Counter(
+        store,
+        ledger,
+        window=settings.window,
+        max_pending_views=settings.max_pending_views,
+        commit_timeout=settings.commit_timeout,
+    )
+    ledger.watch_pending(lambda: counter.pending)
+    reads = Reads(store)
+    readiness = Readiness(store)
+    intake = Intake(frozenset(settings.sites), Agents())
+    access = Access(frozenset(settings.public_sites))
+    replies = CountingReplies(instance)
+    files = StaticFiles()
+    count = CountEndpoint(intake, counter, ledger, access, replies, instance, settings.window)
+    pixel = PixelEndpoint(intake, counter, ledger, replies)
+    home = HomeEndpoint(settings.home_site, settings.window, intake, counter, reads, ledger, replies, Renderer(), instance)
+    api = Api(reads, access, instance, settings.window)
+    health = Health(readiness, ledger, access, instance)
+    rows = (
+        Row("/count", count, None, "counts a view of page `p` of site `s`"),
+        Row("/", home, None, "counts a view of the home site's page `/` and shows the past minute"),
+        Row("/count.gif", pixel, None, "counts a view, answered with a picture of one pixel"),
+        Row("/ping", Ping(), None, "`pong`; nothing is touched"),
+        Row("/api/v1/sites/{site}/count", api.count, ["GET"], "a page's counts, or the whole site's"),
+        Row("/api/v1/sites/{site}/series", api.series, ["GET"], "views by second, minute, hour, day or month"),
+        Row("/api/v1/sites/{site}/pages", api.pages, ["GET"], "the most viewed pages of a window or period"),
+        Row("/livez", health.live, ["GET"], "200 as long as the process runs"),
+        Row("/readyz", health.ready, ["GET"], "200 while views can be acknowledged"),
+        Row("/metrics", health.metrics, ["GET"], "metrics for Prometheus, for this machine only"),
+        Row("/favicon.ico", files.favicon, ["GET"], "the icon; counts nothing"),
+        Row("/static/{name}", files.file, ["GET"], "style sheets and pictures of our pages"),
+    )
+    return Parts(store, counter, reads, ledger, readiness, rows)
+
+
+def make_app(settings: Settings, instance: str, clock: Clock = time.time) -> Starlette:
+    """The ASGI application. Its lifespan drains the counter and closes the store."""
+    parts = build(settings, instance, clock)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        with _draining_on_sigterm(parts.readiness, settings.unready_seconds):
+            _log.info("counting for %s as instance %s", ", ".join(settings.sites), instance)
+            yield
+        parts.readiness.draining = True
+        try:
+            async with asyncio.timeout(settings.drain_seconds):
+                await parts.counter.drain()
+        except TimeoutError:
+            _log.error("%d views could not be committed before the end", parts.counter.pending)
+        await parts.store.close()
+        _log.info("all committed, stopped")
+
+    routes = [Route(row.path, row.endpoint, methods=row.methods) for row in parts.rows]
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=dict(HANDLERS))
+
+
+@contextlib.contextmanager
+def _draining_on_sigterm(readiness: Readiness, unready_seconds: float) -> Any:
+    """Between SIGTERM and the server's own handling of it, be unready while still serving, so that balancers turn away first."""
+    loop = asyncio.get_running_loop()
+    servers_own = signal.getsignal(signal.SIGTERM)
+
+    def drain(signum: int, frame: FrameType | None) -> None:
+        first, readiness.draining = not readiness.draining, True
+        if not callable(servers_own):
+            raise SystemExit(0)
+        if first and unready_seconds:
+            loop.call_soon_threadsafe(loop.call_later, unready_seconds, servers_own, signum, frame)
+        else:
+            servers_own(signum, frame)
+
+    try:
+        signal.signal(signal.SIGTERM, drain)
+    except ValueError:  # not the main thread: whoever runs us there stops us in another way
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, servers_own)

@@ -1,0 +1,114 @@
+"""`/count` and `/count.gif`: the hot endpoints. Everything is taken from path, query and headers; no body is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from starlette.types import Receive, Scope, Send
+
+from footfall.counter import Counter, Outcome
+from footfall.intake.request import Intake
+from footfall.metrics import Ledger
+from footfall.model import Drop, View
+from footfall.web.problems import problem
+from footfall.web.replies import CountingReplies, count_json
+
+#: A transparent picture of one pixel (GIF89a), 43 bytes.
+PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
+
+_PREFLIGHT = [
+    (b"allow", b"GET, POST, HEAD, OPTIONS"),
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"GET, POST"),
+    (b"access-control-allow-headers", b"*"),
+    (b"access-control-max-age", b"86400"),
+]
+
+
+class Readers(Protocol):
+    """Who may read which site's numbers."""
+
+    def may_read(self, site: str) -> bool:
+        """Whether the caller may see the numbers of `site`."""
+        ...
+
+
+class CountEndpoint:
+    """Counts the view a request names, and answers 204, or with the page's counts where JSON is asked for and may be read."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        counter: Counter,
+        ledger: Ledger,
+        readers: Readers,
+        replies: CountingReplies,
+        instance: str,
+        window: int,
+    ) -> None:
+        self._intake = intake
+        self._counter = counter
+        self._ledger = ledger
+        self._readers = readers
+        self._replies = replies
+        self._instance = instance
+        self._window = window
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in ("GET", "POST"):
+            await answer_other_method(scope, receive, send)
+            return
+        headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        judged = self._intake.judge(scope["query_string"], headers)
+        if isinstance(judged, Drop):
+            self._ledger.dropped(judged)
+            await self._replies.send_empty(send, judged)
+        elif b"application/json" in headers.get(b"accept", b"") and self._readers.may_read(judged.site):
+            await self._answer_json(judged, send)
+        else:
+            settled = await self._counter.count(judged)
+            await self._replies.send_empty(send, settled.outcome)
+
+    async def _answer_json(self, view: View, send: Send) -> None:
+        settled = await self._counter.count(view, wanted=True)
+        body = count_json(view.site, view.page, self._window, settled.count, settled.at, self._instance)
+        status = 202 if settled.outcome is Outcome.SPOOLED else 200
+        await self._replies.send_body(send, settled.outcome, status, b"application/json", body)
+
+
+class PixelEndpoint:
+    """The same, answered with a picture of one pixel."""
+
+    def __init__(self, intake: Intake, counter: Counter, ledger: Ledger, replies: CountingReplies) -> None:
+        self._intake = intake
+        self._counter = counter
+        self._ledger = ledger
+        self._replies = replies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in ("GET", "POST"):
+            await answer_other_method(scope, receive, send)
+            return
+        judged = self._intake.judge(scope["query_string"], dict(scope["headers"]))
+        outcome: Outcome | Drop
+        if isinstance(judged, Drop):
+            self._ledger.dropped(judged)
+            outcome = judged
+        else:
+            outcome = (await self._counter.count(judged)).outcome
+        await self._replies.send_body(send, outcome, 200, b"image/gif", PIXEL)
+
+
+async def answer_other_method(scope: Scope, receive: Receive, send: Send) -> None:
+    """HEAD and OPTIONS are answered and never count; other methods are refused."""
+    method = scope["method"]
+    if method == "OPTIONS":
+        await send({"type": "http.response.start", "status": 204, "headers": _PREFLIGHT})
+        await send({"type": "http.response.body", "body": b""})
+    elif method == "HEAD":
+        await send({"type": "http.response.start", "status": 204, "headers": [(b"cache-control", b"no-store")]})
+        await send({"type": "http.response.body", "body": b""})
+    else:
+        reply = problem(405, "views are counted with GET or POST", {"Allow": "GET, POST, HEAD, OPTIONS"})
+        await reply(scope, receive, send)

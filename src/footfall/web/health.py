@@ -1,0 +1,104 @@
+"""`/livez`, `/readyz`, `/ping`, `/metrics`: for load balancers and monitoring. None of them counts a view."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from footfall.errors import StoreError
+from footfall.metrics import CONTENT_TYPE, Ledger
+from footfall.stores import Store
+from footfall.web.access import Access
+from footfall.web.problems import problem
+
+#: The store is asked at most once in this many seconds, however often /readyz is.
+CHECK_SECONDS = 1.0
+
+#: A store that does not take a write within this many seconds is not ready.
+CHECK_TIMEOUT = 2.0
+
+
+class Readiness:
+    """Whether this instance can acknowledge views now: the store takes writes, and the process is not stopping."""
+
+    def __init__(self, store: Store, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._monotonic = monotonic
+        self._checked_at: float | None = None
+        self._problem: str | None = None
+        self._lock = asyncio.Lock()
+        self.draining = False
+
+    async def problem(self) -> str | None:
+        """What stands against it, or None."""
+        if self.draining:
+            return "draining"
+        async with self._lock:
+            if self._checked_at is None or self._monotonic() - self._checked_at >= CHECK_SECONDS:
+                self._problem = await self._check()
+                self._checked_at = self._monotonic()
+        return self._problem
+
+    async def _check(self) -> str | None:
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                await self._store.ping()
+        except TimeoutError:
+            return f"the store did not answer within {CHECK_TIMEOUT:g} s"
+        except StoreError as error:
+            return str(error)
+        return None
+
+
+class Health:
+    """The endpoints themselves."""
+
+    def __init__(self, readiness: Readiness, ledger: Ledger, access: Access, instance: str) -> None:
+        self._readiness = readiness
+        self._ledger = ledger
+        self._access = access
+        self._instance = instance
+
+    async def live(self, _: Request) -> Response:
+        """200 as long as the process runs."""
+        return _plain("ok\n")
+
+    async def ready(self, _: Request) -> Response:
+        """200 while views can be acknowledged, and by what; else 503 and why."""
+        trouble = await self._readiness.problem()
+        if trouble:
+            return problem(503, trouble, {"Retry-After": "1"})
+        body = msgspec.json.encode({"status": "ready", "by": "store", "instance": self._instance})
+        return Response(body, headers={"Cache-Control": "no-store"}, media_type="application/json")
+
+    async def metrics(self, request: Request) -> Response:
+        """The metrics, for this machine only."""
+        if not self._access.may_see_metrics(request):
+            return problem(401, "the metrics answer only requests from this machine that passed no proxy")
+        return Response(self._ledger.exposition(), headers={"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE})
+
+
+def _plain(text: str) -> Response:
+    return Response(text, headers={"Cache-Control": "no-store"}, media_type="text/plain")
+
+
+class Ping:
+    """`pong`, with nothing touched: what the bare server can do."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer whatever was asked."""
+        await send(_PONG)
+        await send({"type": "http.response.body", "body": b"pong\n"})
+
+
+_PONG = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"5"), (b"cache-control", b"no-store")],
+}

@@ -1,0 +1,155 @@
+"""`GET /`: counts a view of page `/` of the home site, and shows the past minute.
+
+Text for command lines, a designed page for browsers, the same numbers in both. A robot or a prefetch is
+shown the page and not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.types import Receive, Scope, Send
+
+from footfall.counter import Counter, Outcome
+from footfall.errors import FootfallError
+from footfall.intake.request import Intake
+from footfall.metrics import Ledger
+from footfall.model import WHOLE_SITE, Drop, Span, Tier, View
+from footfall.reads import Reads
+from footfall.web.problems import RETRY_AFTER, problem
+from footfall.web.rendering import EXAMPLE_ORIGIN, TOP_PAGES, HomeView, Renderer
+from footfall.web.replies import CountingReplies, RawHeaders
+
+#: Nothing but our own files, no scripts, no frames.
+SECURITY_HEADERS: RawHeaders = [
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"strict-origin-when-cross-origin"),
+]
+
+_VARY = (b"vary", b"Accept")
+
+
+class HomeEndpoint:
+    """The home page of `site`, over a window of `window` seconds."""
+
+    def __init__(
+        self,
+        site: str,
+        window: int,
+        intake: Intake,
+        counter: Counter,
+        reads: Reads,
+        ledger: Ledger,
+        replies: CountingReplies,
+        renderer: Renderer,
+        instance: str,
+    ) -> None:
+        self._view = View(site, "/")
+        self._window = window
+        self._intake = intake
+        self._counter = counter
+        self._reads = reads
+        self._ledger = ledger
+        self._replies = replies
+        self._renderer = renderer
+        self._instance = instance
+        period = "minute" if window == 60 else f"{window} seconds"
+        self._text = f"%d views in the past {period}\ninstance: {instance}\n"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        wants_page = b"text/html" in headers.get(b"accept", b"")
+        if method == "HEAD":
+            content_type = b"text/html; charset=utf-8" if wants_page else b"text/plain; charset=utf-8"
+            start = [(b"content-type", content_type), (b"cache-control", b"no-store"), _VARY]
+            await send({"type": "http.response.start", "status": 200, "headers": start})
+            await send({"type": "http.response.body", "body": b""})
+        elif method != "GET":
+            await problem(405, "the home page is read with GET", {"Allow": "GET, HEAD"})(scope, receive, send)
+        elif wants_page:
+            await self._answer_page(scope, headers, send)
+        else:
+            await self._answer_text(headers, send)
+
+    async def _answer_text(self, headers: Mapping[bytes, bytes], send: Send) -> None:
+        judged = self._intake.judge_home(self._view, headers)
+        outcome: Outcome | Drop
+        if isinstance(judged, Drop):
+            self._ledger.dropped(judged)
+            outcome = judged
+            count = (await self._reads.counts(self._view.site, self._view.page, self._window)).pages[self._view.page]
+        else:
+            settled = await self._counter.count(judged, wanted=True)
+            outcome = settled.outcome
+            assert settled.count is not None  # noqa: S101  # it was asked for
+            count = settled.count
+        await self._replies.send_body(send, outcome, 200, b"text/plain; charset=utf-8", (self._text % count.views).encode())
+
+    async def _answer_page(self, scope: Scope, headers: Mapping[bytes, bytes], send: Send) -> None:
+        judged = self._intake.judge_home(self._view, headers)
+        outcome: Outcome | Drop
+        try:
+            if isinstance(judged, Drop):
+                self._ledger.dropped(judged)
+                outcome = judged
+            else:
+                outcome = (await self._counter.count(judged)).outcome
+            page = self._renderer.render_home(await self._read(_origin(scope, headers)))
+        except FootfallError:
+            await self._send_unavailable(send)
+            return
+        start = [
+            *self._replies.headers(outcome),
+            *SECURITY_HEADERS,
+            _VARY,
+            (b"content-type", b"text/html; charset=utf-8"),
+            (b"content-length", str(len(page)).encode()),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": start})
+        await send({"type": "http.response.body", "body": page})
+
+    async def _read(self, origin: str) -> HomeView:
+        """What the page shows: its bars and its number are one reading, so they agree."""
+        view, span = self._view, Span(Tier.SECOND, self._window)
+        seconds = await self._reads.newest(view.site, view.page, span)
+        counts = await self._reads.counts(view.site, view.page, self._window)
+        whole = await self._reads.counts(view.site, WHOLE_SITE, self._window)
+        top = await self._reads.top(view.site, span, TOP_PAGES)
+        return HomeView(
+            site=view.site,
+            page=view.page,
+            window=self._window,
+            at=seconds.at,
+            seconds=seconds.points,
+            views=sum(n for _, n in seconds.points),
+            today=counts.pages[view.page].today,
+            total=counts.pages[view.page].total,
+            instance=self._instance,
+            pages=top.pages,
+            site_views=whole.pages[WHOLE_SITE].views,
+            origin=origin,
+        )
+
+    async def _send_unavailable(self, send: Send) -> None:
+        page = self._renderer.render_unavailable(self._instance)
+        start = [
+            *SECURITY_HEADERS,
+            (b"content-type", b"text/html; charset=utf-8"),
+            (b"content-length", str(len(page)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"retry-after", str(RETRY_AFTER).encode()),
+            (b"x-footfall-instance", self._instance.encode()),
+        ]
+        await send({"type": "http.response.start", "status": 503, "headers": start})
+        await send({"type": "http.response.body", "body": page})
+
+
+def _origin(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+    """Where the visitor reached this server, as far as the request tells."""
+    host = headers.get(b"host", b"").decode("latin-1")
+    return f"{scope['scheme']}://{host}" if host else EXAMPLE_ORIGIN

@@ -1,0 +1,65 @@
+"""Errors as `application/problem+json` (RFC 9457): a title, a detail that says how to mend the request, and the status.
+
+Handlers raise our own errors; this is the one place that knows which status each becomes. A fault of ours is logged and
+answered without its particulars.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from footfall.errors import BadInput, Draining, NotAcknowledged, Overloaded, StoreError
+
+_log = logging.getLogger(__name__)
+
+#: After this many seconds a client may try again what the store could not do.
+RETRY_AFTER = 1
+
+
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """A reply with the problem's status, its standard phrase as title, and `detail`: how to mend the request."""
+    body = msgspec.json.encode({"title": HTTPStatus(status).phrase, "detail": detail, "status": status})
+    return Response(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/problem+json")
+
+
+def _bad_input(_: Request, error: Exception) -> Response:
+    return problem(400, str(error))
+
+
+def _try_again(_: Request, error: Exception) -> Response:
+    return problem(503, f"{error}. Try again in a few seconds.", {"Retry-After": str(RETRY_AFTER)})
+
+
+def _store_away(_: Request, error: Exception) -> Response:
+    _log.warning("the store could not answer: %s", error)
+    return problem(503, "the store does not answer at the moment. Try again in a few seconds.", {"Retry-After": str(RETRY_AFTER)})
+
+
+def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  # the table below says so
+    detail = {404: "nothing is served at this address; docs/http.md lists what is", 405: "this address does not take this method"}
+    return problem(error.status_code, detail.get(error.status_code, error.detail), error.headers)
+
+
+def _fault(_: Request, _error: Exception) -> Response:
+    # Starlette raises the exception on, and uvicorn logs it.
+    return problem(500, "a fault of this server, which is in its log; the request itself was fine")
+
+
+#: What becomes of an exception that a handler raises.
+HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Response]] = {
+    BadInput: _bad_input,
+    Overloaded: _try_again,
+    Draining: _try_again,
+    NotAcknowledged: _store_away,
+    StoreError: _store_away,
+    HTTPException: _http,
+    Exception: _fault,
+}

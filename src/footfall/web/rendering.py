@@ -1,0 +1,160 @@
+"""Turns counted numbers into the HTML a browser is shown, complete without scripts.
+
+Promises: every name from outside is escaped, and its invisible characters are made visible; a page asks for nothing from
+another host, and carries no inline script or style, so that the strictest content security policy fits it. This module must
+not know requests, stores or routes: it is given values and gives back bytes (UTF-8).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+import unicodedata
+from importlib import resources
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+import msgspec
+
+from footfall.web.dial import LONGEST_BAR, RING_RADIUS, SIZE, Dial, draw_dial
+
+#: As many of the past window's pages are listed.
+TOP_PAGES = 8
+
+#: A name is shown up to this many characters, so that a page's size does not depend on who named things.
+SHOWN_CHARACTERS = 96
+
+#: Stands in the counting examples where the server's own address is not known.
+EXAMPLE_ORIGIN = "https://counter.example"
+
+#: What may stand in an origin that is shown inside quotes of a shell and of a script.
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}")
+
+#: Unicode categories of characters that show as nothing, or turn what stands beside them around.
+_INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+
+
+class HomeView(msgspec.Struct, frozen=True):
+    """What the home page shows.
+
+    `seconds` are (bucket start, views), oldest first, of the `window` seconds that end with the store's second `at` (Unix
+    seconds, UTC); `views`, `today` and `total` are the page's own. `pages` are the site's most viewed pages in the window, most
+    viewed first, and `site_views` all views of the site in it. `origin` is where this server is reached (``https://host[:port]``);
+    without one, or with one that is no plain origin, the counting examples name an example host.
+    """
+
+    site: str
+    page: str
+    window: int
+    at: int
+    seconds: list[tuple[int, int]]
+    views: int
+    today: int
+    total: int
+    instance: str
+    pages: list[tuple[str, int]]
+    site_views: int
+    origin: str = EXAMPLE_ORIGIN
+
+
+class Renderer:
+    """Renders the pages. Templates are compiled and static files hashed once, when it is made."""
+
+    def __init__(self) -> None:
+        static = resources.files("footfall.web") / "static"
+        self._hashes = {
+            entry.name: hashlib.sha256(entry.read_bytes()).hexdigest()[:12] for entry in static.iterdir() if entry.is_file()
+        }
+        environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("footfall.web", "templates"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        environment.filters.update(grouped=grouped, shown=shown, clock_time=clock_time, counted=counted)
+        environment.globals.update(
+            static_url=self.static_url, ring_radius=RING_RADIUS, rim_radius=RING_RADIUS + LONGEST_BAR, dial_size=SIZE
+        )
+        self._home = environment.get_template("home.html")
+        self._unavailable = environment.get_template("unavailable.html")
+
+    def static_url(self, name: str) -> str:
+        """The URL path of a static file. It changes with the content, so it may be cached for ever. KeyError: no such file."""
+        return f"/static/{name}?v={self._hashes[name]}"
+
+    def render_home(self, view: HomeView) -> bytes:
+        """The home page."""
+        dial = draw_dial(view.seconds, view.views, view.at)
+        pages = view.pages[:TOP_PAGES]
+        context: dict[str, Any] = {
+            "view": view,
+            "dial": dial,
+            "past": past(view.window),
+            "summary": summary(dial),
+            "pages": pages,
+            "most": max((views for _, views in pages), default=0),
+            "date": time.strftime("%d %B %Y", time.gmtime(view.at)).lstrip("0"),
+            "moment": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(view.at)),
+            "origin": view.origin if _ORIGIN.fullmatch(view.origin) else EXAMPLE_ORIGIN,
+            "site_parameter": quote(view.site, safe="", errors="replace"),
+        }
+        return self._home.render(context).encode(errors="replace")
+
+    def render_unavailable(self, instance: str) -> bytes:
+        """The page that goes with a 503: the store can't be read now. `instance` is the name of the server that says so."""
+        return self._unavailable.render({"instance": instance}).encode(errors="replace")
+
+
+def grouped(number: int) -> str:
+    """A number with its thousands set apart: 1,284."""
+    return f"{number:,}"
+
+
+def counted(number: int) -> str:
+    """A number of views in words: "1 view", "1,284 views"."""
+    return f"{number:,} view" if number == 1 else f"{number:,} views"
+
+
+def past(window: int) -> str:
+    """How the window of so many seconds is called behind "in the": "past minute", "past 5 minutes", "past 90 seconds"."""
+    number, unit = (window // 60, "minute") if window % 60 == 0 else (window, "second")
+    return f"past {unit}" if number == 1 else f"past {number} {unit}s"
+
+
+def clock_time(at: int) -> str:
+    """The time of day of a Unix second, UTC: "12:34:41"."""
+    return time.strftime("%H:%M:%S", time.gmtime(at))
+
+
+def shown(name: str) -> str:
+    """A name from outside as it can be shown to a reader, cut behind `SHOWN_CHARACTERS`.
+
+    Characters that can't be seen or that change the direction of writing appear percent-encoded, as they would in a URL.
+    The result is still to be escaped for HTML.
+    """
+    signs: list[str] = []
+    room = SHOWN_CHARACTERS
+    for sign in name:
+        visible = quote(sign, safe="", errors="replace") if unicodedata.category(sign) in _INVISIBLE else sign
+        room -= len(visible)
+        if room < 0:
+            return "".join(signs) + "…"
+        signs.append(visible)
+    return "".join(signs)
+
+
+def summary(dial: Dial) -> str:
+    """The bars in one sentence, for readers who do not see them."""
+    known = dial.by_age
+    busiest = max(known, key=lambda bar: bar.views, default=None)
+    if busiest is None or busiest.at is None or busiest.views == 0:
+        return "No second had a view."
+    quiet = sum(bar.views == 0 for bar in known)
+    return (
+        f"The busiest second was {clock_time(busiest.at)} UTC with {counted(busiest.views)}; "
+        f"the newest has {counted(known[0].views)}; {quiet} of {len(known)} had none."
+    )

@@ -1,0 +1,83 @@
+"""What every counting reply has in common: its headers, and sending it in as few steps as the server allows.
+
+Handlers on the hot path are plain ASGI callables that send constant messages: building a Response object for each view was
+measured to cost a tenth of the server's throughput.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.types import Send
+
+from footfall.counter import Outcome
+from footfall.model import Count, Drop
+
+Message = dict[str, Any]
+RawHeaders = list[tuple[bytes, bytes]]
+
+_json = msgspec.json.Encoder()
+
+
+class CountReply(msgspec.Struct, frozen=True):
+    """The count JSON of the interface: views in the past `window` seconds, today (UTC), in total; `at` in Unix seconds."""
+
+    site: str
+    page: str | None
+    window: int
+    views: int | None
+    today: int | None
+    total: int | None
+    at: int
+    instance: str
+
+
+def count_json(site: str, page: str | None, window: int, count: Count | None, at: int, instance: str) -> bytes:
+    """The count JSON; without a count (a view that waits in the spool) its numbers are null."""
+    views, today, total = (count.views, count.today, count.total) if count else (None, None, None)
+    return _json.encode(CountReply(site, page, window, views, today, total, at, instance))
+
+
+class CountingReplies:
+    """Ready-made messages of this instance: one start of a reply an outcome, status and content type."""
+
+    def __init__(self, instance: str) -> None:
+        self._common: RawHeaders = [
+            (b"cache-control", b"no-store"),
+            (b"access-control-allow-origin", b"*"),
+            (b"access-control-expose-headers", b"X-Footfall, X-Footfall-Instance"),
+            (b"x-footfall-instance", instance.encode("latin-1")),
+        ]
+        self._empty: dict[bytes, Message] = {}
+
+    def headers(self, outcome: Outcome | Drop) -> RawHeaders:
+        """The headers that say what became of the view."""
+        return [(b"x-footfall", outcome_text(outcome)), *self._common]
+
+    async def send_empty(self, send: Send, outcome: Outcome | Drop) -> None:
+        """Answer 204."""
+        text = outcome_text(outcome)
+        start = self._empty.get(text)
+        if start is None:  # as many as there are outcomes and drop reasons
+            start = {"type": "http.response.start", "status": 204, "headers": self.headers(outcome)}
+            self._empty[text] = start
+        await send(start)
+        await send(_NO_BODY)
+
+    async def send_body(self, send: Send, outcome: Outcome | Drop, status: int, content_type: bytes, body: bytes) -> None:
+        """Answer with a body."""
+        headers = self.headers(outcome)
+        headers += [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+_NO_BODY: Message = {"type": "http.response.body", "body": b""}
+
+
+def outcome_text(outcome: Outcome | Drop) -> bytes:
+    """The value of X-Footfall."""
+    if isinstance(outcome, Drop):
+        return b"dropped; reason=" + outcome.reason.encode()
+    return outcome.encode()

@@ -1,0 +1,60 @@
+"""The docs hold what the code has: every route, every command and every setting stands in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+import pytest
+import typer
+
+from footfall.cli import app
+from footfall.model import DropReason
+from footfall.settings import markdown_table
+from footfall.web.app import route_table
+from tests.docs.tracked import ROOT
+
+DOCS = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in sorted((ROOT / "docs").rglob("*.md"))}
+
+
+def commands(command: object, name: str) -> Iterator[str]:
+    """The full names of all commands that do something, groups opened: `footfall site add`. (Typer does not export its types.)"""
+    below: Mapping[str, object] = getattr(command, "commands", {})
+    if not below:
+        yield name
+    for word, each in below.items():
+        yield from commands(each, f"{name} {word}")
+
+
+def as_written(route: str) -> str:
+    """A route as the docs write it: `/api/v1/sites/{site:str}/count` is `/api/v1/sites/SITE/count`."""
+    return re.sub(r"\{(\w+)[^}]*\}", lambda name: name[1].upper(), route)
+
+
+def is_mentioned(words: str) -> bool:
+    """Whether a page of docs/ has these words, not merely as the beginning of longer ones."""
+    return any(re.search(rf"(?<![\w/-]){re.escape(words)}(?![\w/-]|\.\w)", text) for text in DOCS.values())
+
+
+@pytest.mark.parametrize("route", [path for path, _ in route_table()])
+def test_routes_are_documented(route: str) -> None:
+    """Each path that the server answers stands in docs/, its variable parts in capitals."""
+    assert is_mentioned(as_written(route))
+
+
+@pytest.mark.parametrize("command", commands(typer.main.get_command(app), "footfall"))
+def test_commands_are_documented(command: str) -> None:
+    """Each command of the command line stands in docs/ by its full name."""
+    assert is_mentioned(command)
+
+
+@pytest.mark.parametrize("row", markdown_table().splitlines())
+def test_settings_are_documented(row: str) -> None:
+    """The table of settings in docs/ is the one that the settings themselves give."""
+    assert any(row in text.splitlines() for text in DOCS.values())
+
+
+@pytest.mark.parametrize("reason", list(DropReason))
+def test_drop_reasons_are_documented(reason: DropReason) -> None:
+    """Each reason for which a view is not counted stands in docs/."""
+    assert is_mentioned(f"`{reason}`")

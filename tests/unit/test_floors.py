@@ -1,0 +1,258 @@
+"""The house is built as its plan says: imports go down the floors, no module keeps state, and no file grows without end.
+
+Read from the source with `ast`: nothing of Footfall is imported here, so a module that can't be imported is judged all the same.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "src" / "footfall"
+
+#: The floor of every room: the first name below `footfall`, or `footfall` for the package itself. A new room gets a row here.
+FLOORS = {
+    "footfall": 0,
+    "errors": 0,
+    "model": 0,
+    "settings": 1,
+    "instance": 1,
+    "logging_setup": 1,
+    "intake": 2,
+    "stores": 2,
+    "counter": 3,
+    "spool": 3,
+    "live": 3,
+    "metrics": 3,
+    "importer": 3,
+    "reads": 3,
+    "web": 4,
+    "middleware": 5,
+    "cli": 5,
+    "server": 5,
+}
+
+#: Doors between two rooms of one floor, (from, to). All other imports go down.
+DOORS = frozenset({("cli", "server")})
+
+MAX_LINES = 400
+
+#: Calls that make something which can be changed afterwards.
+MUTABLE_CALLS = frozenset(
+    {
+        "list",
+        "dict",
+        "set",
+        "bytearray",
+        "deque",
+        "defaultdict",
+        "OrderedDict",
+        "Counter",
+        "ChainMap",
+        "Cache",
+        "LRUCache",
+        "TTLCache",
+    }
+    | {"LFUCache", "Queue", "SimpleQueue", "WeakKeyDictionary", "WeakValueDictionary", "WeakSet", "count", "ContextVar", "local"}
+)
+MUTABLE_DISPLAYS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+CACHES = frozenset({"cache", "lru_cache", "cached"})
+CHANGING_METHODS = frozenset(
+    {"add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem", "popleft", "remove", "reverse"}
+    | {"rotate", "setdefault", "sort", "update"}
+)
+
+MODULES = {path: ast.parse(path.read_text("utf-8"), str(path)) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room_of(module: str) -> str:
+    """The room a module of ours belongs to: `footfall.stores.redis` to `stores`."""
+    return module.split(".")[1] if "." in module else module
+
+
+def imports(module: str, is_package: bool, tree: ast.Module) -> Iterator[str]:
+    """The modules of ours that a module imports, anywhere in it, as full names: `from footfall import live` is footfall.live."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            near = module.split(".") if is_package else module.split(".")[:-1]
+            base = [*near[: len(near) - node.level + 1], *filter(None, [node.module])] if node.level else [str(node.module)]
+            origin = ".".join(base)
+            is_top = origin == "footfall"
+            found = [f"footfall.{a.name}" if is_top and not a.name.startswith("__") else origin for a in node.names]
+        else:
+            continue
+        yield from (name for name in found if name.split(".")[0] == "footfall")
+
+
+def climbs(module: str, is_package: bool, tree: ast.Module) -> list[str]:
+    """The imports of a module that do not go down a floor, in words."""
+    room = room_of(module)
+    return [
+        f"{module} (floor {FLOORS[room]}) imports {target} (floor {FLOORS.get(room_of(target), 'none: it has no row')})"
+        for target in imports(module, is_package, tree)
+        if room_of(target) != room
+        and (room, room_of(target)) not in DOORS
+        and not FLOORS.get(room_of(target), FLOORS[room]) < FLOORS[room]
+    ]
+
+
+def called(node: ast.expr) -> str:
+    """The last name of what is called, or of a decorator: `functools.lru_cache(1)` is lru_cache."""
+    if isinstance(node, ast.Call):
+        node = node.func
+    if isinstance(node, ast.Subscript):
+        node = node.value
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements that run when a module is imported, those under its own `if`, `try`, `with` and `for` included."""
+    for statement in body:
+        yield statement
+        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            for field in ("body", "orelse", "finalbody"):
+                yield from top_level(getattr(statement, field, []))
+            for handler in getattr(statement, "handlers", []):
+                yield from top_level(handler.body)
+
+
+def changed_names(tree: ast.Module) -> set[str]:
+    """Names, bare or behind a dot, whose value a module changes in place: `X[k] = 1`, `del X[k]`, `X += …`, `X.append(…)`."""
+    changed: list[ast.expr] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
+            changed.append(node.value)
+        elif isinstance(node, ast.AugAssign):
+            changed.append(node.target)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGING_METHODS:
+            changed.append(node.func.value)
+    return {called(target) for target in changed}
+
+
+def state(tree: ast.Module, changed: set[str]) -> list[str]:
+    """What in a module is state of the module: containers that are no constants, caches on functions, `global`.
+
+    A container is a constant if its name is in capitals and no module of ours changes a value of that name in place.
+    """
+    found = [f"line {node.lineno}: global {', '.join(node.names)}" for node in ast.walk(tree) if isinstance(node, ast.Global)]
+    for statement in top_level(tree.body):
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            caches = CACHES.intersection(map(called, statement.decorator_list))
+            found += [f"line {statement.lineno}: {statement.name} keeps a cache ({cache})" for cache in caches]
+        if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+            continue
+        value = statement.value
+        is_container = isinstance(value, MUTABLE_DISPLAYS) or (isinstance(value, ast.Call) and called(value) in MUTABLE_CALLS)
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        for name in map(called, targets):
+            if is_container and name != "__all__" and not (name.isupper() and name not in changed):
+                found.append(f"line {statement.lineno}: {name}")
+    return found
+
+
+def test_every_module_has_a_floor() -> None:
+    """Each module belongs to a room of the table."""
+    without = [module_name(path) for path in MODULES if room_of(module_name(path)) not in FLOORS]
+    assert not without, f"give these a row in FLOORS, and a place in the plan: {without}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_imports_go_down(path: Path) -> None:
+    """A module imports only from lower floors, from its own room, or through a door of the table."""
+    assert not climbs(module_name(path), path.name == "__init__.py", MODULES[path])
+
+
+def test_counter_and_live_are_strangers() -> None:
+    """The counter never imports the live stream, nor the live stream the counter, not even through another module."""
+    reached = {module_name(path): set(imports(module_name(path), path.name == "__init__.py", MODULES[path])) for path in MODULES}
+
+    def reachable(start: str) -> set[str]:
+        seen, ahead = set(), [name for name in reached if room_of(name) == start]
+        while ahead:
+            name = ahead.pop()
+            if name not in seen:
+                seen.add(name)
+                ahead += reached.get(name, ())
+        return {room_of(name) for name in seen}
+
+    assert "live" not in reachable("counter")
+    assert "counter" not in reachable("live")
+    assert "web" not in reachable("stores")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_modules_keep_no_state(path: Path) -> None:
+    """What a module holds besides definitions are constants."""
+    changed = set().union(*map(changed_names, MODULES.values()))
+    assert not state(MODULES[path], changed)
+
+
+def test_files_end() -> None:
+    """No source file is longer than MAX_LINES lines."""
+    folders = ("src", "tests", "benchmarks", "frontend/src")
+    files = [p for folder in folders for kind in ("py", "lua", "ts") for p in (ROOT / folder).rglob(f"*.{kind}")]
+    long = {str(p.relative_to(ROOT)): n for p in files if (n := len(p.read_text("utf-8").splitlines())) > MAX_LINES}
+    assert not long, f"two rooms in one file? {long}"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from footfall.web import app",
+        "import footfall.server",
+        "from footfall import live",
+        "from .. import live",
+        "from ..live import Hub",
+        "def f():\n    from footfall.counter import Counter",
+        "import footfall.unheard_of",
+    ],
+)
+def test_a_climb_is_seen(source: str) -> None:
+    """An import that goes up is found, however it is written."""
+    assert climbs("footfall.stores.redis", False, ast.parse(source))
+
+
+@pytest.mark.parametrize(
+    "source", ["from footfall.errors import StoreError", "from . import base", "from .base import Store", "import footfall.model"]
+)
+def test_a_step_down_is_let_pass(source: str) -> None:
+    """Imports from lower floors and from the own room are none of the test's business."""
+    assert not climbs("footfall.stores.redis", False, ast.parse(source))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "seen = []",
+        "SEEN = []\ndef f(x): SEEN.append(x)",
+        "SEEN: dict[str, int] = {}\ndef f(x): SEEN[x] = 1",
+        "try:\n    cache = dict()\nexcept Exception:\n    pass",
+        "waiting = collections.deque()",
+        "n = 0\ndef f():\n    global n\n    n += 1",
+        "@functools.lru_cache(maxsize=1)\ndef f(): ...",
+    ],
+)
+def test_state_is_seen(source: str) -> None:
+    """What a module could remember between two calls is found."""
+    tree = ast.parse(source)
+    assert state(tree, changed_names(tree))
+
+
+@pytest.mark.parametrize(
+    "source", ["__all__ = ['a']", "WIDTHS = {1: 2}\nx = WIDTHS[1]", "def f():\n    seen = []\n    seen.append(1)"]
+)
+def test_constants_are_let_pass(source: str) -> None:
+    """Constants and what a function makes for itself are no state of a module."""
+    tree = ast.parse(source)
+    assert not state(tree, changed_names(tree))
