@@ -36,10 +36,10 @@ class Which(enum.StrEnum):
 
 def run(
     which: Annotated[Which, typer.Argument(help="What to measure.")] = Which.ALL,
-    seconds: Annotated[float, typer.Option(min=1, help="Length of a throughput run, in whole seconds.")] = 2,
+    seconds: Annotated[int, typer.Option(min=1, help="Length of a throughput run.")] = 2,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of throughput runs.")] = 5,
     gate: Annotated[bool, typer.Option("--gate", help="Exit with 1 where a gate is broken.")] = False,
-    results: Annotated[Path, typer.Option(help="Folder to save the results in.")] = _RESULTS,
+    results: Annotated[Path, typer.Option(help="Folder to save the results in.", show_default="benchmarks/results")] = _RESULTS,
     stores: Annotated[Path, typer.Option(help="Folder on the disk to measure; stores are made there, and removed.")] = _STORES,
 ) -> None:
     """Measure what Footfall costs, beside a bare server on this machine."""
@@ -50,7 +50,7 @@ def run(
         with tempfile.TemporaryDirectory(prefix="footfall-benchmark-", dir=stores) as folder:
             reports = _measure(which, Path(folder), console, results, seconds=seconds, rounds=rounds)
     except (BenchmarkError, OSError) as error:
-        Console(stderr=True).print(f"benchmarks: {error}", style="red", markup=False, highlight=False)
+        Console(stderr=True).print(f"benchmarks: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
     broken = [report.name for report in reports if not report.passed]
     if broken:
@@ -59,7 +59,7 @@ def run(
         raise typer.Exit(1)
 
 
-def _measure(which: Which, folder: Path, console: Console, results: Path, *, seconds: float, rounds: int) -> list[Report]:
+def _measure(which: Which, folder: Path, console: Console, results: Path, *, seconds: int, rounds: int) -> list[Report]:
     """Run what was asked for, each in a folder of its own; print and save each as soon as it is done."""
     machine = Machine.describe(folder)
     for line in machine.lines():

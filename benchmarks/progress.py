@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 
 class Steps:
-    """The steps of one benchmark, which says how many to expect and names each as it begins."""
+    """The steps of one benchmark, which says how many to expect, where it knows, and names each as it begins."""
 
     def __init__(self, progress: Progress, task: TaskID, name: str) -> None:
         self._progress = progress
@@ -26,10 +26,6 @@ class Steps:
         """A step begins, and the one before it is done."""
         self._progress.update(self._task, completed=self._begun, description=f"{self._name}, {what}", refresh=True)
         self._begun += 1
-
-    def end(self) -> None:
-        """The last step is done."""
-        self._progress.update(self._task, completed=self._begun, description=self._name, refresh=True)
 
 
 class Shown:

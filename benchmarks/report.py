@@ -29,27 +29,29 @@ _BLOCK = 4096
 
 
 class Gate(msgspec.Struct, frozen=True):
-    """A bound that a figure must keep: a least value, or else a greatest."""
+    """The bounds that a figure must keep: a least value, a greatest, or both."""
 
-    limit: float
-    is_least: bool
+    least: float | None = None
+    most: float | None = None
 
     def holds(self, value: float) -> bool:
-        """The value keeps to the bound; reaching it is keeping it."""
-        return value >= self.limit if self.is_least else value <= self.limit
+        """The value keeps to the bounds; reaching one is keeping it."""
+        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
 
     def __str__(self) -> str:
-        return f"{'≥' if self.is_least else '≤'} {self.limit:g}"
+        if self.least is not None and self.most is not None:
+            return f"{self.least:g}–{self.most:g}"
+        return f"≤ {self.most:g}" if self.least is None else f"≥ {self.least:g}"
 
 
 def at_least(limit: float) -> Gate:
     """A gate for what should be great."""
-    return Gate(limit, True)
+    return Gate(least=limit)
 
 
 def at_most(limit: float) -> Gate:
     """A gate for what should be small."""
-    return Gate(limit, False)
+    return Gate(most=limit)
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -112,7 +114,8 @@ class Report(msgspec.Struct, frozen=True):
 
     def show(self, console: Console) -> None:
         """Print the table, gates beside their figures."""
-        table = Table(title=self.title, title_justify="left")
+        console.print(f"\n{self.title}", style="bold", highlight=False, markup=False)
+        table = Table()
         for n, column in enumerate(self.columns):
             table.add_column(column, justify="left" if n == 0 else "right")
         for row in self.rows:

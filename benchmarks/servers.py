@@ -167,7 +167,7 @@ def _started(command: list[str], environment: Mapping[str, str], place: Place) -
         )
     try:
         running = Running(port, process.pid)
-        _await_answer(running, process, log)
+        _await_answer(running, process, command, log)
         yield running
     finally:
         process.terminate()
@@ -178,7 +178,7 @@ def _started(command: list[str], environment: Mapping[str, str], place: Place) -
             process.wait()
 
 
-def _await_answer(running: Running, process: subprocess.Popen[bytes], log: Path) -> None:
+def _await_answer(running: Running, process: subprocess.Popen[bytes], command: list[str], log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError, http.client.HTTPException):
@@ -186,7 +186,7 @@ def _await_answer(running: Running, process: subprocess.Popen[bytes], log: Path)
                 return
         time.sleep(_POLL_SECONDS)
     said = log.read_text(encoding="utf-8", errors="replace").strip()[-500:]
-    raise BenchmarkError(f"the server did not come up ({' '.join(map(str, process.args[3:]))}): {said or 'it said nothing'}")  # type: ignore[index]
+    raise BenchmarkError(f"the server did not come up ({' '.join(command)}): {said or 'it said nothing'}")
 
 
 def _free_port() -> int:

@@ -48,7 +48,7 @@ class Load(msgspec.Struct, frozen=True):
     """What is sent: over how many `connections`, for how many `seconds`, to how many `pages`, drawn from `seed`."""
 
     connections: int
-    seconds: float
+    seconds: int
     pages: int
     seed: int = 1
 
@@ -60,13 +60,12 @@ def run(url: str, headers: Mapping[str, str], load: Load, core: int) -> Run:
     """
     if shutil.which("wrk") is None:
         raise BenchmarkError("wrk is not installed; Debian and Ubuntu have it as the package wrk")
-    duration = max(1, round(load.seconds))  # wrk takes whole seconds
-    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{load.connections}", f"-d{duration}s", "-s", str(_SCRIPT)]
+    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{load.connections}", f"-d{load.seconds}s", "-s", str(_SCRIPT)]
     for name, value in headers.items():
         command += ["-H", f"{name}: {value}"]
     command += [url, "--", str(load.pages), str(load.seed)]
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=duration + _GRACE, check=False)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=load.seconds + _GRACE, check=False)
     except subprocess.TimeoutExpired:
         raise BenchmarkError(f"wrk did not end {_GRACE:g} s after its time was up: {url}") from None
     lines = [line for line in ended.stdout.splitlines() if line.startswith('{"completed"')]

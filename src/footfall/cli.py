@@ -13,22 +13,18 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine
-from typing import Annotated, Any, NoReturn, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from footfall import __version__
 from footfall.errors import BadInput, FootfallError, SettingError
 from footfall.model import PERIODS, Batch, SiteBatch, Span, Tier
 from footfall.settings import LONGEST_WINDOW, Settings, load_settings, shown_url, unknown_settings
 from footfall.stores import Store, open_store, scheme_of
-
-T = TypeVar("T")
+from footfall.terminal import console, label, number_table, page_table, period_words, progress_bar, window_words
 
 app = typer.Typer(
     name="footfall",
@@ -48,7 +44,7 @@ def main() -> NoReturn:
     try:
         app()
     except FootfallError as error:
-        _error_console().print(Text.assemble(("footfall: ", "bold red"), str(error)), soft_wrap=True)
+        console(stderr=True).print(label("footfall: ", "bold red", str(error)), soft_wrap=True)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except BrokenPipeError:  # the reader of our output has seen enough
@@ -85,22 +81,18 @@ def serve(
     """Serve until SIGTERM or Ctrl-C; then finish what is under way and commit the last batch."""
     from footfall.server import serve as run
 
-    given = {"host": host, "port": port, "store": store, "workers": workers}
-    settings = _settings({name: value for name, value in given.items() if value is not None})
+    given: Mapping[str, object] = {"host": host, "port": port, "store": store, "workers": workers}
+    settings = load_settings(given)
     for name, value in given.items():
         if value is not None:  # the workers read their settings from the environment
             os.environ.pop(f"FOOTFALL_{name.upper()}_FILE", None)
             os.environ[f"FOOTFALL_{name.upper()}"] = str(value)
-    console = _error_console()
-    for name in unknown_settings():
-        console.print(Text.assemble(("warning: ", "yellow"), name), soft_wrap=True)
-    shown_host = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  # compared, not bound
-    console.print(
-        f"Footfall {__version__} counts for {', '.join(settings.sites)} in {shown_url(settings.store)}",
-        markup=False,
-        soft_wrap=True,
-    )
-    console.print(Text.assemble("Open ", (f"http://{shown_host}:{settings.port}", "bold"), "   (Ctrl-C stops)"))
+    err = console(stderr=True)
+    for line in unknown_settings():
+        err.print(label("warning: ", "yellow", line), soft_wrap=True)
+    where = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  # compared, not bound
+    err.print(f"Footfall {__version__} counts for {', '.join(settings.sites)} in {shown_url(settings.store)}", soft_wrap=True)
+    err.print(label("Open ", "", "") + label(f"http://{where}:{settings.port}", "bold", "   (Ctrl-C stops)"))
     run(settings, reload=reload)
 
 
@@ -114,7 +106,7 @@ def count(
     """Count views of a page from here, and show its numbers."""
     from footfall.intake.pages import BadPage, normalise
 
-    settings = _settings({"store": store} if store else {})
+    settings = load_settings({"store": store})
     try:
         path = normalise(page)
     except BadPage as error:
@@ -125,9 +117,10 @@ def count(
         if n:
             await opened.commit(Batch(secrets.token_hex(16), 1, {site: SiteBatch(pages={path: n})}, settings.window))
         numbers = (await opened.counts(site, [path], settings.window)).pages[path]
-        console = Console(highlight=False)
-        console.print(Text.assemble((f"{numbers.views:,}", "bold"), f" views of {path} in the past {_seconds(settings.window)}"))
-        console.print(f"{numbers.today:,} today (UTC), {numbers.total:,} in total", style="dim")
+        out = console()
+        past = f" views of {path} in the past {window_words(settings.window)}"
+        out.print(label(f"{numbers.views:,}", "bold", past), soft_wrap=True)
+        out.print(f"{numbers.today:,} today (UTC), {numbers.total:,} in total", style="dim")
 
     _with_store(settings, run)
 
@@ -143,7 +136,7 @@ def top(
     store: StoreOption = None,
 ) -> None:
     """Show a site's most viewed pages, of the past minute unless told otherwise."""
-    settings = _settings({"store": store} if store else {})
+    settings = load_settings({"store": store})
     if window and period:
         raise BadInput("--period", "give --window or --period, not both")
     if period and period not in PERIODS:
@@ -155,12 +148,12 @@ def top(
     async def run(opened: Store) -> None:
         found = await opened.top(site, span, limit)
         when = datetime.datetime.fromtimestamp(found.at, datetime.UTC)
-        title = f"{site}, {_period(period) if period else 'past ' + _seconds(width)} to {when:%Y-%m-%d %H:%M:%S} UTC"
-        console = Console(highlight=False)
-        if not found.pages:
-            console.print(Text(f"No views of {title}."))
-            return
-        console.print(_page_table(title, found.pages))
+        past = period_words(period) if period else f"past {window_words(width)}"
+        title = f"{site}, {past} to {when:%Y-%m-%d %H:%M:%S} UTC"
+        out = console()
+        out.print(title if found.pages else f"No views of {title}.", soft_wrap=True)
+        if found.pages:
+            out.print(page_table(found.pages))
 
     _with_store(settings, run)
 
@@ -175,15 +168,25 @@ def import_(
     from footfall.importer import import_log, open_log
     from footfall.intake.agents import Agents
 
-    settings = _settings({"store": store} if store else {})
+    settings = load_settings({"store": store})
     site = _known_site(site, settings)
+
+    size = Path(file).stat().st_size if Path(file).is_file() and not file.endswith(".gz") else None
 
     async def run(opened: Store) -> None:
         started = time.monotonic()
-        with open_log(file) as log, _progress(log.size) as advance:
-            summary = await import_log(log.stream, site, opened, Agents(), progress=lambda: advance(log.position()))
-        console = Console(highlight=False)
-        console.print(_summary_table(summary, time.monotonic() - started))
+        with open_log(file) as lines, progress_bar(size) as bar:
+            task = bar.add_task("", total=size)
+            summary = await import_log(lines, site, opened, Agents(), progress=lambda done: bar.update(task, completed=done))
+        seconds = time.monotonic() - started
+        rows = [("counted", summary.counted), ("counted by an earlier import", summary.already)]
+        rows += [(f"not counted: {reason.value}", n) for reason, n in sorted(summary.dropped.items(), key=lambda row: -row[1])]
+        title = f"{summary.lines:,} lines in {seconds:.2f} s for {site}"
+        if summary.first is not None and summary.last is not None:
+            title += f", views from {_moment(summary.first)} to {_moment(summary.last)} UTC"
+        out = console()
+        out.print(title, soft_wrap=True)
+        out.print(number_table([row for row in rows if row[1]]))
 
     _with_store(settings, run)
 
@@ -191,19 +194,22 @@ def import_(
 @app.command()
 def check(store: StoreOption = None) -> None:
     """Say in plain words whether settings and store are fit to serve with."""
-    console = Console(highlight=False)
-    settings = _settings({"store": store} if store else {})
+    out = console()
+    settings = load_settings({"store": store})
 
     def fine(text: str) -> None:
-        console.print(Text.assemble(("ok    ", "green"), text), soft_wrap=True)
+        out.print(label("ok    ", "green", text), soft_wrap=True)
+
+    def note(text: str) -> None:
+        out.print(label("note  ", "yellow", text), soft_wrap=True)
 
     for line in unknown_settings():
-        console.print(Text.assemble(("note  ", "yellow"), line), soft_wrap=True)
+        note(line)
     fine(
         f"settings: counts for {', '.join(settings.sites)}; anyone may read {', '.join(settings.public_sites) or 'none of them'}"
     )
     if scheme_of(settings.store) == "memory":
-        console.print(Text.assemble(("note  ", "yellow"), "store: memory:// forgets everything when the server stops"))
+        note("store: memory:// forgets everything when the server stops")
         return
 
     async def run(opened: Store) -> None:
@@ -212,13 +218,9 @@ def check(store: StoreOption = None) -> None:
         fine(f"store: {shown_url(settings.store)} takes a durable write in {(time.monotonic() - started) * 1000:.1f} ms")
         for site in settings.sites:
             numbers = (await opened.counts(site, [""], settings.window)).pages[""]
-            fine(f"{site}: {numbers.views:,} views in the past {_seconds(settings.window)}, {numbers.total:,} in total")
+            fine(f"{site}: {numbers.views:,} views in the past {window_words(settings.window)}, {numbers.total:,} in total")
 
     _with_store(settings, run)
-
-
-def _settings(overrides: dict[str, Any]) -> Settings:
-    return load_settings(overrides)
 
 
 def _known_site(site: str, settings: Settings) -> str:
@@ -226,11 +228,11 @@ def _known_site(site: str, settings: Settings) -> str:
     name = site.lower()
     if name not in settings.sites:
         note = f"{name} is not in FOOTFALL_SITES: a server with these settings neither counts nor shows it"
-        _error_console().print(Text.assemble(("note: ", "yellow"), note), soft_wrap=True)
+        console(stderr=True).print(label("note: ", "yellow", note), soft_wrap=True)
     return name
 
 
-def _with_store(settings: Settings, run: Any) -> None:
+def _with_store(settings: Settings, run: Callable[[Store], Awaitable[None]]) -> None:
     if scheme_of(settings.store) == "memory":
         raise SettingError(
             "FOOTFALL_STORE", "memory:// lives in the server's own process; name a file, as in sqlite:///footfall.db"
@@ -251,9 +253,5 @@ def _with_store(settings: Settings, run: Any) -> None:
     asyncio.run(work())
 
 
-def _error_console() -> Console:
-    return Console(stderr=True, highlight=False)
-
-
-def _seconds(width: int) -> str:
-    return "minute" if width == 60 else f"{width} seconds"
+def _moment(at: int) -> str:
+    return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -77,6 +77,18 @@ class _OpenSite:
         self.wanted: set[str] = set()
         self.repeated = 0
 
+    def is_repeated(self, view: View) -> bool:
+        """Add a view with an event id or a time of its own; True where the id is in this batch already, and counts no more."""
+        if view.event_id is None:
+            assert view.at is not None  # noqa: S101  # plain views are added without this call
+            self.timed[view.page, view.at] = self.timed.get((view.page, view.at), 0) + 1
+            return False
+        if view.event_id in self.events:
+            self.repeated += 1
+            return True
+        self.events[view.event_id] = view.page, view.at
+        return False
+
     def sealed(self) -> SiteBatch:
         return SiteBatch(self.pages, self.timed, self.events, frozenset(self.wanted))
 
@@ -193,24 +205,13 @@ class Counter:
         if site is None:
             site = batch.sites[view.site] = _OpenSite()
         repeated = False
-        if view.event_id is not None:
-            if view.event_id in site.events:
-                repeated = True
-                site.repeated += 1
-            else:
-                site.events[view.event_id] = view.page, view.at
-                batch.entries += 1
-        elif view.at is not None:
-            site.timed[view.page, view.at] = site.timed.get((view.page, view.at), 0) + 1
-            batch.entries += 1
+        if view.event_id is None and view.at is None:
+            before = site.pages.get(view.page, 0)
+            site.pages[view.page] = before + 1
+            batch.entries += not before
         else:
-            pages = site.pages
-            before = pages.get(view.page)
-            if before is None:
-                pages[view.page] = 1
-                batch.entries += 1
-            else:
-                pages[view.page] = before + 1
+            repeated = site.is_repeated(view)
+            batch.entries += not repeated
         if wanted:
             site.wanted.add(view.page)
         batch.views += 1

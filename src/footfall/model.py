@@ -85,7 +85,7 @@ DEFAULT_RETENTION: Retention = {Tier.SECOND: 600, Tier.MINUTE: 48 * HOUR, Tier.H
 
 
 def oldest_kept(tier: Tier, retention: Retention, now: int) -> int:
-    """The least bucket start of `tier` that is still kept at `now`. A bucket is gone once `retention` seconds have passed since its start."""
+    """The least bucket start of `tier` that is still kept at `now`: a bucket is gone when it began `retention` seconds ago."""
     return now - retention[tier] + 1 if tier in retention else 0
 
 
@@ -188,7 +188,10 @@ class Count(msgspec.Struct, frozen=True):
 
 
 class SiteReceipt(msgspec.Struct, frozen=True):
-    """What a commit says of one site: the store second the views went into, the counts asked for, and the ids that had been counted before."""
+    """What a commit says of one site.
+
+    `at` is the store second the views went into; `counts` has the pages asked for; `duplicates` the event ids counted before.
+    """
 
     at: int
     counts: Mapping[str, Count] = {}

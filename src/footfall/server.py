@@ -46,6 +46,7 @@ def serve(settings: Settings, *, reload: bool = False) -> None:
 
     Raises SettingError, StoreUnavailable or StoreUnusable before anything listens.
     """
+    set_up_logging(settings.log_format, settings.log_level, sys.stderr)
     if settings.workers > 1 or reload:
         _prove_store(settings)
     for number in (signal.SIGTERM, signal.SIGINT):

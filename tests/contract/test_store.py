@@ -234,7 +234,7 @@ async def test_applied_says_the_last_sequence_of_a_site_and_writer(store: Store,
 
 @pytest.mark.parametrize("busy", [False, True])
 async def test_a_writer_is_forgotten_after_seven_idle_days_exactly(store: Store, clock: Clock, busy: bool) -> None:
-    """Until then its batch is not applied again; from then on it would be. It makes no difference what others commit meanwhile."""
+    """Until then its batch is not applied again; from then on it is. It makes no difference what others commit meanwhile."""
     writer, other = Writer(store), Writer(store, "v")
     await writer.count({"/": 1})
     for moment, known in ((WRITER_MEMORY - 1, True), (WRITER_MEMORY, False)):

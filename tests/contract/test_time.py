@@ -35,7 +35,7 @@ async def test_a_view_is_in_the_window_for_exactly_its_width(
     assert readings == [1] * window + [0, 0]
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("window", [1, 60, 540])
 async def test_the_window_is_the_sum_of_its_seconds_while_views_come_and_go(
     store: Store, writer: Writer, clock: Clock, window: int
 ) -> None:
@@ -233,8 +233,8 @@ async def test_midnight_parts_days_and_months_but_not_the_window(
 
 
 async def test_each_edge_of_an_hour_and_a_minute_parts_its_buckets(store: Store, writer: Writer, clock: Clock) -> None:
-    """With a view every 7 seconds over two hours, each minute and hour holds those of its own seconds."""
-    times = range(START, START + 2 * HOUR, 7)
+    """With a view every 11 seconds over two hours, each minute and hour holds those of its own seconds."""
+    times = range(START, START + 2 * HOUR, 11)
     for t in times:
         clock.set(t)
         await writer.count({"/": 1})

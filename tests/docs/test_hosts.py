@@ -16,15 +16,18 @@ HOSTS = [
     ("npmjs", "com"),
     ("yarnpkg", "com"),
     ("crates", "io"),
-    ("debian", "org"),
-    ("ubuntu", "com"),
-    ("alpinelinux", "org"),
+    ("deb.debian", "org"),
+    ("archive.ubuntu", "com"),
+    ("dl-cdn.alpinelinux", "org"),
 ]
 
 #: A name of its own or behind a dot, whatever stands before; or an option or setting that says where to look.
 NAMED = re.compile(
     "|".join(
-        [*(rf"(?<![\w-]){name}\.{end}\b" for name, end in HOSTS), r"(?<!no-emit-)(?:extra-)?index[-_]url\s*[=:\s]\s*[\"']?\w+:"]
+        [
+            *(rf"(?<![\w-]){re.escape(name)}\.{end}\b" for name, end in HOSTS),
+            r"(?<!no-emit-)(?:extra-)?index[-_]url\s*[=:\s]\s*[\"']?\w+:",
+        ]
     ),
     re.IGNORECASE,
 )

@@ -1,4 +1,4 @@
-"""The locks in requirements/ are what pyproject.toml asks for, have a hash for everything, and tell nothing of where they were made."""
+"""The locks in requirements/ are what pyproject.toml asks for, hashes and all, and tell nothing of where they were made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""README.md and docs/ tell the truth: each of their examples, run in a fresh checkout, does what the page shows."""
+"""The pages of the repository tell the truth: each of their examples, run in a fresh checkout, does what the page shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.docs.pages import Reader, blocks, steps
 from tests.docs.tracked import ROOT, tracked_files
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 #: What an example is fenced as; `text` is what is meant for other programs and machines than a test has (docker, clouds).
 RUN = frozenset({"console", "python", "sh"})

@@ -144,7 +144,7 @@ class TestCount:
         assert reply.headers["access-control-allow-origin"] == "*"
         assert await views(client, "/blog/post") == 1
 
-    async def test_json_holds_the_count_own_view_included(self, client: httpx.AsyncClient, clock: Clock) -> None:
+    async def test_json_holds_the_count_own_view_included(self, client: httpx.AsyncClient) -> None:
         """Each asking view finds itself in its own answer."""
         for expected in (1, 2, 3):
             reply = await client.post("/count", params={"s": "localhost", "p": "/x"}, headers={"Accept": "application/json"})

@@ -174,8 +174,11 @@ class RedisWithSentinels:
         wait_until(is_named, f"another primary than {old.name}", seconds=seconds, shown=self._shown, despite=redis.RedisError)
         return self.primary
 
-    def wait_settled(self, *, seconds: float = 15.0) -> None:
-        """Return once all running servers follow the primary and all running Sentinels know them and one another."""
+    def wait_settled(self, *, seconds: float = 40.0) -> None:
+        """Return once all running servers follow the primary and all running Sentinels know them and one another.
+
+        Where a Sentinel looks at servers every 10 s only (Redis 6.2), this may take 20 s after a failover.
+        """
         wait_until(self._is_settled, "the Sentinels are settled", seconds=seconds, shown=self._shown, despite=redis.RedisError)
 
     def _is_settled(self) -> bool:

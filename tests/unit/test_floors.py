@@ -31,13 +31,15 @@ FLOORS = {
     "importer": 3,
     "reads": 3,
     "web": 4,
+    "terminal": 4,
     "middleware": 5,
     "cli": 5,
     "server": 5,
+    "__main__": 5,
 }
 
 #: Doors between two rooms of one floor, (from, to). All other imports go down.
-DOORS = frozenset({("cli", "server")})
+DOORS = frozenset({("cli", "server"), ("__main__", "cli")})
 
 MAX_LINES = 400
 

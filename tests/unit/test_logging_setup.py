@@ -68,7 +68,9 @@ def test_both_libraries_lines_have_one_form(get_logger: Callable[[str], Any]) ->
 
 def test_the_time_is_the_records_in_utc() -> None:
     """To the microsecond, in ISO 8601, with a Z."""
-    record = logging.makeLogRecord({"msg": "x", "name": "footfall", "levelname": "INFO", "levelno": 20, "created": 1_700_000_000.25})
+    record = logging.makeLogRecord(
+        {"msg": "x", "name": "footfall", "levelname": "INFO", "levelno": 20, "created": 1_700_000_000.25}
+    )
     (line,) = objects(lambda: logging.getLogger().handle(record))
     assert line["timestamp"] == "2023-11-14T22:13:20.250000Z"
 

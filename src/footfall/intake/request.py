@@ -41,7 +41,7 @@ class Intake:
         self._steps: tuple[Callable[[Headers], DropReason | None], ...] = (self.sent_by_a_robot, self.fetched_ahead)
 
     def judge(self, query: bytes, headers: Headers) -> View | Drop:
-        """Judge a request to count from its query string (`s`, `p`, `e`, …) and headers. Raises BadInput where a parameter is malformed."""
+        """Judge a request to count by its query string (`s`, `p`, `e`, …) and headers. Raises BadInput for a malformed one."""
         head, found, tail = query.partition(b"&e=")
         if found:  # an event id is never seen twice: judge the rest, which is
             event_id, _, rest = tail.partition(b"&")

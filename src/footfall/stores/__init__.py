@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from footfall.errors import SettingError
+from footfall.errors import SettingError, StoreUnavailable
 from footfall.model import Retention
 from footfall.stores.base import Clock, Store
 from footfall.stores.memory import MemoryStore
@@ -27,7 +27,10 @@ def _sqlite(rest: str, clock: Clock, retention: Retention, event_id_ttl: int) ->
     path = os.path.expanduser(rest.removeprefix("///"))
     if not rest.startswith("///") or not path or path.endswith("/"):
         raise SettingError("FOOTFALL_STORE", "write sqlite:///relative/file.db or sqlite:////absolute/file.db")
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(f"can't make the folder of {path}: {error.strerror}; name another in FOOTFALL_STORE") from error
     return SqliteStore(path, clock, retention, event_id_ttl)
 
 
@@ -36,7 +39,10 @@ _MAKERS: Mapping[str, Maker] = {"memory": _memory, "sqlite": _sqlite}
 
 
 def scheme_of(url: str) -> str:
-    """The scheme of a store URL, if it is one we know; SettingError otherwise. No message repeats the URL: it may hold a password."""
+    """The scheme of a store URL, if it is one we know; SettingError otherwise.
+
+    No message repeats the URL: it may hold a password.
+    """
     scheme = url.partition(":")[0]
     if scheme not in _MAKERS:
         raise SettingError(

@@ -14,7 +14,6 @@ from footfall.errors import BadInput
 from footfall.intake.pages import BadPage, normalise
 from footfall.model import PERIODS, WHOLE_SITE, Span, Tier
 from footfall.reads import Reads
-from footfall.settings import LONGEST_WINDOW
 from footfall.web.access import Access
 from footfall.web.problems import problem
 from footfall.web.replies import count_json
@@ -57,13 +56,14 @@ class PagesReply(msgspec.Struct, frozen=True):
 
 
 class Api:
-    """The reading face of sites."""
+    """The reading face of sites: windows are `window` seconds wide unless asked for, `longest_window` at most."""
 
-    def __init__(self, reads: Reads, access: Access, instance: str, window: int) -> None:
+    def __init__(self, reads: Reads, access: Access, instance: str, window: int, longest_window: int) -> None:
         self._reads = reads
         self._access = access
         self._instance = instance
         self._window = window
+        self._longest_window = longest_window
 
     async def count(self, request: Request) -> Response:
         """`GET /api/v1/sites/SITE/count?page=&window=`."""
@@ -71,7 +71,7 @@ class Api:
         if not self._access.may_read(site):
             return _unauthorized(site)
         page = _page(request)
-        window = _number(request, "window", self._window, 1, LONGEST_WINDOW)
+        window = _number(request, "window", self._window, 1, self._longest_window)
         counts = await self._reads.counts(site, page, window)
         return _json(count_json(site, page or None, window, counts.pages[page], counts.at, self._instance))
 
@@ -105,7 +105,7 @@ class Api:
         if period is not None and "window" in request.query_params:
             raise BadInput("period", "send period or window, not both")
         if period is None:
-            span = Span(Tier.SECOND, _number(request, "window", self._window, 1, LONGEST_WINDOW))
+            span = Span(Tier.SECOND, _number(request, "window", self._window, 1, self._longest_window))
         elif period in PERIODS:
             span = PERIODS[period]
         else:

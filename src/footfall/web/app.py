@@ -11,7 +11,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -40,12 +40,34 @@ _log = logging.getLogger(__name__)
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One address of the interface: its path, what answers, the methods (None: the endpoint decides), and what it is for."""
+    """One address of the interface: its path, the name of what answers, the methods (None: that decides), and what it is for."""
 
     path: str
-    endpoint: Callable[..., Any]
+    answers: str
     methods: Sequence[str] | None
     help: str
+
+
+#: Every address, the hot ones first: Starlette tries them in this order.
+ROUTES = (
+    Row("/count", "count", None, "counts a view of page `p` of site `s`"),
+    Row("/", "home", None, "counts a view of the home site's page `/` and shows the past minute"),
+    Row("/count.gif", "pixel", None, "counts a view, answered with a picture of one pixel"),
+    Row("/ping", "ping", None, "`pong`; nothing is touched"),
+    Row("/api/v1/sites/{site}/count", "api_count", ["GET"], "a page's counts, or the whole site's"),
+    Row("/api/v1/sites/{site}/series", "api_series", ["GET"], "views by second, minute, hour, day or month"),
+    Row("/api/v1/sites/{site}/pages", "api_pages", ["GET"], "the most viewed pages of a window or period"),
+    Row("/livez", "live", ["GET"], "200 as long as the process runs"),
+    Row("/readyz", "ready", ["GET"], "200 while views can be acknowledged"),
+    Row("/metrics", "metrics", ["GET"], "metrics for Prometheus, for this machine only"),
+    Row("/favicon.ico", "favicon", ["GET"], "the icon"),
+    Row("/static/{name}", "static", ["GET"], "style sheets and pictures of our own pages"),
+)
+
+
+def route_table() -> list[tuple[str, str]]:
+    """Every address and what it is for, in one line."""
+    return [(row.path, row.help) for row in ROUTES]
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -53,10 +75,8 @@ class Parts(msgspec.Struct, frozen=True):
 
     store: Store
     counter: Counter
-    reads: Reads
-    ledger: Ledger
     readiness: Readiness
-    rows: Sequence[Row]
+    answers: Mapping[str, Callable[..., Any]]
 
 
 def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
@@ -77,26 +97,23 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
     access = Access(frozenset(settings.public_sites))
     replies = CountingReplies(instance)
     files = StaticFiles()
-    count = CountEndpoint(intake, counter, ledger, access, replies, instance, settings.window)
-    pixel = PixelEndpoint(intake, counter, ledger, replies)
-    home = HomeEndpoint(settings.home_site, settings.window, intake, counter, reads, ledger, replies, Renderer(), instance)
-    api = Api(reads, access, instance, settings.window)
+    api = Api(reads, access, instance, settings.window, settings.longest_window)
     health = Health(readiness, ledger, access, instance)
-    rows = (
-        Row("/count", count, None, "counts a view of page `p` of site `s`"),
-        Row("/", home, None, "counts a view of the home site's page `/` and shows the past minute"),
-        Row("/count.gif", pixel, None, "counts a view, answered with a picture of one pixel"),
-        Row("/ping", Ping(), None, "`pong`; nothing is touched"),
-        Row("/api/v1/sites/{site}/count", api.count, ["GET"], "a page's counts, or the whole site's"),
-        Row("/api/v1/sites/{site}/series", api.series, ["GET"], "views by second, minute, hour, day or month"),
-        Row("/api/v1/sites/{site}/pages", api.pages, ["GET"], "the most viewed pages of a window or period"),
-        Row("/livez", health.live, ["GET"], "200 as long as the process runs"),
-        Row("/readyz", health.ready, ["GET"], "200 while views can be acknowledged"),
-        Row("/metrics", health.metrics, ["GET"], "metrics for Prometheus, for this machine only"),
-        Row("/favicon.ico", files.favicon, ["GET"], "the icon; counts nothing"),
-        Row("/static/{name}", files.file, ["GET"], "style sheets and pictures of our pages"),
-    )
-    return Parts(store, counter, reads, ledger, readiness, rows)
+    answers: Mapping[str, Callable[..., Any]] = {
+        "count": CountEndpoint(intake, counter, ledger, access, replies, instance, settings.window),
+        "home": HomeEndpoint(settings.home_site, settings.window, intake, counter, reads, ledger, replies, Renderer(), instance),
+        "pixel": PixelEndpoint(intake, counter, ledger, replies),
+        "ping": Ping(),
+        "api_count": api.count,
+        "api_series": api.series,
+        "api_pages": api.pages,
+        "live": health.live,
+        "ready": health.ready,
+        "metrics": health.metrics,
+        "favicon": files.favicon,
+        "static": files.file,
+    }
+    return Parts(store, counter, readiness, answers)
 
 
 def make_app(settings: Settings, instance: str, clock: Clock = time.time) -> Starlette:
@@ -117,7 +134,7 @@ def make_app(settings: Settings, instance: str, clock: Clock = time.time) -> Sta
         await parts.store.close()
         _log.info("all committed, stopped")
 
-    routes = [Route(row.path, row.endpoint, methods=row.methods) for row in parts.rows]
+    routes = [Route(row.path, parts.answers[row.answers], methods=row.methods) for row in ROUTES]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=dict(HANDLERS))
 
 

@@ -91,7 +91,7 @@ def _plain(text: str) -> Response:
 class Ping:
     """`pong`, with nothing touched: what the bare server can do."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer whatever was asked."""
         await send(_PONG)
         await send({"type": "http.response.body", "body": b"pong\n"})

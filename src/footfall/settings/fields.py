@@ -1,0 +1,187 @@
+"""The settings themselves: one field each, with its type, default and help.
+
+To add a setting, add a field here; its row in docs/settings.md is made from it. Fields are checked in their order, so that one
+that looks at another stands below it. This module reads nothing: where values come from is the business of `sources`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from footfall.model import DAY, DEFAULT_RETENTION, Retention, Tier
+from footfall.settings.values import (
+    LONGEST_DURATION,
+    LONGEST_WINDOW,
+    WINDOW_MARGIN,
+    Words,
+    default_store,
+    duration_words,
+    few_enough,
+    host_name,
+    kept_long_enough,
+    known_site,
+    known_sites,
+    listed_sites,
+    lower,
+    setting_name,
+    shown_url,
+    store_url,
+    whole_seconds,
+)
+
+_SECONDS = BeforeValidator(whole_seconds)
+_KEPT = (
+    _SECONDS,
+    Field(ge=1, le=LONGEST_DURATION),
+    AfterValidator(kept_long_enough),
+    Words("a duration such as 48h", show=duration_words),
+)
+
+
+class Settings(BaseSettings):
+    """All settings, valid and frozen. Made directly it takes what it is given and looks nowhere else; see `load_settings`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    store: Annotated[str, AfterValidator(store_url), Words("a URL", "a file `footfall.db` in the user's data folder")] = Field(
+        default_factory=default_store,
+        description="Where views are kept: a file (`sqlite:////path/file.db`), Redis or Valkey (`redis://host:6379/0`), "
+        "or memory (`memory://`, lost at the end).",
+    )
+    sites: Annotated[
+        tuple[str, ...],
+        BeforeValidator(listed_sites),
+        Field(min_length=1),
+        Words("host names such as example.com or localhost:8080, separated by commas", show=", ".join),
+    ] = Field(default=("localhost",), description="The sites whose views are counted.")
+    home_site: Annotated[str, AfterValidator(known_site), Words("one of the sites", "the first of the sites")] = Field(
+        default_factory=lambda fields: fields["sites"][0] if "sites" in fields else "",
+        description="The site whose page `/` is the server's own front page, `GET /`.",
+    )
+    public_sites: Annotated[
+        tuple[str, ...],
+        BeforeValidator(listed_sites),
+        AfterValidator(known_sites),
+        Words("some of the sites, separated by commas; nothing for none", "the home site"),
+    ] = Field(
+        default_factory=lambda fields: (fields["home_site"],) if "home_site" in fields else (),
+        description="The sites whose numbers everyone may read.",
+    )
+    host: Annotated[str, AfterValidator(host_name), Words("an address or a host name")] = Field(
+        default="127.0.0.1", description="The address the server listens on; `0.0.0.0` or `::` for all of the machine's."
+    )
+    port: Annotated[int, Field(ge=0, le=65535), Words("a whole number from 0 to 65535")] = Field(
+        default=8000, description="The port the server listens on; 0 takes any that is free."
+    )
+    workers: Annotated[int, Field(ge=1), AfterValidator(few_enough), Words("a whole number, 1 or more")] = Field(
+        default=1, description="How many server processes share the port; with `memory://` only 1."
+    )
+    instance: Annotated[str | None, Words("text", "the name of the ECS task, the EC2 instance or the host")] = Field(
+        default=None, description="What this instance is called on pages and in replies."
+    )
+    window: Annotated[int, _SECONDS, Field(ge=1, le=LONGEST_WINDOW), Words(f"a duration from 1 to {LONGEST_WINDOW} seconds")] = (
+        Field(default=60, description="How many of the newest seconds the live count covers.")
+    )
+    retention_second: Annotated[int, *_KEPT] = Field(
+        default=DEFAULT_RETENTION[Tier.SECOND],
+        description="How long each second's views are kept; at least the window and 60 s.",
+    )
+    retention_minute: Annotated[int, *_KEPT] = Field(
+        default=DEFAULT_RETENTION[Tier.MINUTE], description="How long each minute's views are kept; not shorter than for seconds."
+    )
+    retention_hour: Annotated[int, *_KEPT] = Field(
+        default=DEFAULT_RETENTION[Tier.HOUR], description="How long each hour's views are kept; not shorter than for minutes."
+    )
+    retention_day: Annotated[int, *_KEPT] = Field(
+        default=DEFAULT_RETENTION[Tier.DAY], description="How long each day's views are kept; not shorter than for hours."
+    )
+    max_pending_views: Annotated[int, Field(ge=1), Words("a whole number, 1 or more")] = Field(
+        default=100_000, description="How many views may wait for the store in one process; beyond it the server answers 503."
+    )
+    commit_timeout: Annotated[
+        float, Field(gt=0, allow_inf_nan=False), Words("a number of seconds greater than 0", show=lambda number: f"{number:g}")
+    ] = Field(
+        default=5.0, description="How many seconds a view may wait for the store to confirm it; parts of a second are allowed."
+    )
+    drain_seconds: Annotated[int, _SECONDS, Field(ge=0, le=LONGEST_DURATION), Words("a duration, 0 or longer")] = Field(
+        default=10, description="How many seconds a stopping server gives the requests under way."
+    )
+    unready_seconds: Annotated[int, _SECONDS, Field(ge=0, le=LONGEST_DURATION), Words("a duration, 0 or longer")] = Field(
+        default=0,
+        description="How many seconds a stopping server goes on serving but says it is not ready; 5 behind a balancer.",
+    )
+    event_id_ttl: Annotated[int, _SECONDS, Field(ge=60, le=DAY), Words("a duration from 60 seconds to 1d")] = Field(
+        default=600, description="How many seconds an event id is remembered, so that a view sent again with it is counted once."
+    )
+    log_format: Annotated[Literal["auto", "console", "json"], BeforeValidator(lower), Words("auto, console or json")] = Field(
+        default="auto", description="How log lines look; auto is console on a terminal, else json."
+    )
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], BeforeValidator(lower), Words("debug, info, warning or error")
+    ] = Field(default="info", description="The least important log lines that are written.")
+
+    @property
+    def retention(self) -> Retention:
+        """How long each tier's buckets are kept, in seconds, as the stores take it."""
+        return {tier: getattr(self, f"retention_{tier.value}") for tier in DEFAULT_RETENTION}
+
+    @property
+    def longest_window(self) -> int:
+        """The widest window that can be asked for, in seconds: what the second tier keeps, less a margin."""
+        return min(LONGEST_WINDOW, self.retention_second - WINDOW_MARGIN)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed in: the library's own sources would read the process's environment, and know no NAME_FILE."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, shown_url(value) if name == "store" else value
+
+
+def words_of(field: str) -> Words:
+    """What a field says of itself."""
+    return next(item for item in Settings.model_fields[field].metadata if isinstance(item, Words))
+
+
+def default_words(field: str) -> str:
+    """A field's default, in words where it is computed."""
+    words = words_of(field)
+    return words.default or words.show(Settings.model_fields[field].default)
+
+
+class SettingRow(NamedTuple):
+    """A setting as the documentation shows it: its name in the environment and, in words, value, default and help."""
+
+    name: str
+    accepted: str
+    default: str
+    help: str
+
+
+def describe() -> list[SettingRow]:
+    """All settings in words, in the order of the fields."""
+    return [
+        SettingRow(setting_name(field), words_of(field).accepted, default_words(field), info.description or "")
+        for field, info in Settings.model_fields.items()
+    ]
+
+
+def markdown_table() -> str:
+    """The table of all settings in docs/settings.md, in Markdown, without a newline at its end."""
+    rows = [("setting", "value", "default", "what it is"), ("---",) * 4]
+    rows += [(f"`{row.name}`", row.accepted, row.default, row.help) for row in describe()]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)

@@ -1,0 +1,171 @@
+"""How values of settings are read, checked and shown, whichever setting they belong to.
+
+What can't be read is handed on for pydantic to refuse, or refused with a ValueError that says how to mend it. No message here
+repeats a value. This module knows no fields: a check that looks at another setting gets it from pydantic, by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from pydantic import ValidationInfo
+
+from footfall.model import DAY, HOUR, MINUTE
+
+PREFIX = "FOOTFALL_"
+
+#: What follows a setting's name when its value stands in a file.
+FILE_SUFFIX = "_FILE"
+
+#: The widest window, in seconds.
+LONGEST_WINDOW = 540
+
+#: Seconds are kept at least this much longer than the window is wide, so that a slow reading never meets an expired bucket.
+WINDOW_MARGIN = 60
+
+#: No duration, in seconds, is longer: beyond it a slip of the pen is likelier than a wish.
+LONGEST_DURATION = 36_500 * DAY
+
+_UNITS = {"": 1, "s": 1, "m": MINUTE, "h": HOUR, "d": DAY}
+_DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?([smhd]?)", re.ASCII)
+_SITE = re.compile(r"(?=[.-]*[a-z0-9])[a-z0-9.-]{1,253}(?::(\d{1,5}))?", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9._-]{1,32})?", re.ASCII)
+_STORE = re.compile(r"[a-z][a-z0-9+.-]*://[^\x00-\x20\x7f]*(?: [^\x00-\x20\x7f]+)*")
+_SECRET_PARAMETER = re.compile(r"(?i)([?&;#][^=&;#]*(?:pass|pwd|secret|token|auth|key|cred)[^=&;#]*=)[^&;#]*")
+
+#: Whose retention a tier's must not be shorter than.
+_FINER = {
+    "retention_second": "window",
+    "retention_minute": "retention_second",
+    "retention_hour": "retention_minute",
+    "retention_day": "retention_hour",
+}
+
+
+class Words(NamedTuple):
+    """A field in words: what is accepted (it follows "write"), the default where it is computed, and how a value is shown."""
+
+    accepted: str
+    default: str | None = None
+    show: Callable[[Any], str] = str
+
+
+def setting_name(field: str) -> str:
+    """The name of a field in the environment: FOOTFALL_WINDOW for `window`."""
+    return PREFIX + field.upper()
+
+
+def shown_url(url: str) -> str:
+    """A store's URL without its password, for people to read.
+
+    Passwords are hidden wherever drivers accept them, before the @ and as query parameters, and also where they hold
+    characters that should have been escaped. What is no URL may be a bare password, and is hidden whole.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return "***"
+    if scheme != "sqlite":  # a file's path has no user, and may hold an @
+        user_info, at, rest = rest.rpartition("@")
+        user, colon, _ = user_info.partition(":")
+        rest = f"{user if colon else ''}{colon}***@{rest}" if at else rest
+    rest = _SECRET_PARAMETER.sub(r"\1***", rest)
+    return f"{scheme}://{rest}"
+
+
+def duration_words(seconds: int) -> str:
+    """A duration as one would write it: 730d, 48h, 600."""
+    if seconds >= 3 * DAY and seconds % DAY == 0:
+        return f"{seconds // DAY}d"
+    return f"{seconds // HOUR}h" if seconds >= HOUR and seconds % HOUR == 0 else str(seconds)
+
+
+def whole_seconds(value: object) -> object:
+    """Seconds from "600", "600s", "10m", "48h" or "2d"; anything else as it is, parts of a second included."""
+    match = _DURATION.fullmatch(value.strip().lower()) if isinstance(value, str) else None
+    if match is None:
+        return value
+    seconds = Fraction(match[1]) * _UNITS[match[2]]
+    return int(seconds) if seconds.denominator == 1 else value
+
+
+def lower(value: object) -> object:
+    """Text in lower case."""
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _site(key: str) -> str:
+    key = key.strip().lower()
+    match = _SITE.fullmatch(key)
+    if match is None or (match[1] is not None and not 1 <= int(match[1]) <= 65535):
+        raise ValueError("write sites as host names such as example.com or localhost:8080, without https:// and without a path")
+    return key
+
+
+def listed_sites(value: object) -> object:
+    """Sites from a list with commas: read, in their order, each once."""
+    if isinstance(value, str):
+        value = [part for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple) or not all(isinstance(key, str) for key in value):
+        return value
+    return tuple(dict.fromkeys(_site(key) for key in value))
+
+
+def known_sites(keys: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    """Sites that are counted. Raises ValueError where one is not."""
+    sites = info.data.get("sites", keys)  # where the sites can't be read, that is the error to report
+    if not set(keys) <= set(sites):
+        raise ValueError(
+            f"only sites that {setting_name('sites')} names can stand here: choose one of those, or name it there too"
+        )
+    return keys
+
+
+def known_site(key: str, info: ValidationInfo) -> str:
+    """The same for one."""
+    return known_sites((_site(key),), info)[0]
+
+
+def store_url(url: str) -> str:
+    """What has a URL's form; whether there is such a store is for the stores to say. Raises ValueError."""
+    url = url.strip()
+    if not _STORE.fullmatch(url):
+        raise ValueError("write a URL such as sqlite:////var/lib/footfall/footfall.db or redis://localhost:6379/0")
+    return url
+
+
+def host_name(host: str) -> str:
+    """An address, IPv6 without brackets, or a host name. Raises ValueError, for instance where a port follows."""
+    host = host.strip()
+    if not _HOST.fullmatch(host):
+        raise ValueError(f"write an address or a host name alone; the port goes into {setting_name('port')}")
+    return host
+
+
+def few_enough(workers: int, info: ValidationInfo) -> int:
+    """A number of workers that can share the store. Raises ValueError."""
+    if workers > 1 and str(info.data.get("store", "")).startswith("memory:"):
+        raise ValueError(f"memory:// is not shared between processes: write 1, or set {setting_name('store')} to one that is")
+    return workers
+
+
+def kept_long_enough(seconds: int, info: ValidationInfo) -> int:
+    """A tier's retention in seconds, if it is not shorter than the finer tier's, or than the window. Raises ValueError."""
+    finer = _FINER[info.field_name or ""]
+    margin = WINDOW_MARGIN if finer == "window" else 0
+    least = info.data.get(finer, 0) + margin
+    if seconds < least:
+        more = f" and {margin} seconds more" if margin else ""
+        raise ValueError(
+            f"write {duration_words(least)} or longer (as long as {setting_name(finer)}{more}), or make that one shorter"
+        )
+    return seconds
+
+
+def default_store() -> str:
+    """A file in the user's data folder, wherever the system has that."""
+    from platformdirs import user_data_path  # only where the default is asked for: it keeps every start short
+
+    return f"sqlite:///{user_data_path('footfall', appauthor=False).as_posix()}/footfall.db"

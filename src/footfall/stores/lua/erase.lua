@@ -1,0 +1,12 @@
+-- Erase buckets of a site that was forgotten: those of args.tier that begin at args.starts, under the keys of args.born.
+-- They are out of reach already, and would expire by themselves.
+state = { born = args.born }
+local keys = {}
+for _, start in ipairs(args.starts) do
+  local bucket = bucket_key(args.tier, start)
+  keys[#keys + 1] = bucket
+  if args.tier == 'second' then
+    for part = 1, tonumber(call('HGET', bucket, MORE) or 0) do keys[#keys + 1] = second_key(start, part) end
+  end
+end
+in_runs('UNLINK', SITE, keys, RUN)
