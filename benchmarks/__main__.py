@@ -18,7 +18,7 @@ from benchmarks.servers import Place
 
 _RESULTS = Path(__file__).with_name("results")
 
-#: Where files outlast a restart, so that it is a disk: /tmp is memory on many systems, and durability would cost nothing there.
+#: Where files outlast a restart, so that it is a disk: other temporary folders may be memory, where durability costs nothing.
 _STORES = Path("/var/tmp")  # noqa: S108  # a folder of our own with a random name is made in it
 
 #: A table is wider than what a pipe is taken for.

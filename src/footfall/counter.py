@@ -15,7 +15,7 @@ import random
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -48,10 +48,13 @@ class Outcome(enum.StrEnum):
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """A view's outcome, the store second it was counted in, and its page's counts where they were asked for."""
+    """A view's outcome, the store second it was counted in, and its page's counts where they were asked for.
+
+    `at` is None for a spooled view while the store's clock is not known.
+    """
 
     outcome: Outcome
-    at: int
+    at: int | None
     count: Count | None = None
 
 
@@ -63,6 +66,23 @@ class Ledger(Protocol):
     def duplicate(self, site: str, views: int) -> None: ...
     def failed(self, site: str, views: int) -> None: ...
     def committed(self, seconds: float) -> None: ...
+
+
+class Outbox(Protocol):
+    """Where batches go while the store is away (`spool.Spool`)."""
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether the store is known to be away, so that it need not be tried."""
+        ...
+
+    async def take(self, batch: Batch) -> int | None:
+        """Keep a batch durably; the second its views will be counted in, where that is known. StoreUnavailable if it can't."""
+        ...
+
+    def saw(self, at: int) -> None:
+        """The store has just answered, and its clock says `at`."""
+        ...
 
 
 class _OpenSite:
@@ -131,6 +151,12 @@ class _OpenBatch:
             self.counted = {name: Settled(Outcome.COUNTED, part.at) for name, part in receipt.items()}
         _wake(self.future)
 
+    def settle_spooled(self, at: int | None) -> None:
+        """Say that the batch waits in the outbox."""
+        self.counted = dict.fromkeys(self.sites, Settled(Outcome.SPOOLED, at))
+        self.receipt = {}
+        _wake(self.future)
+
 
 class Counter:
     """Takes views and commits them together.
@@ -144,6 +170,7 @@ class Counter:
         store: Store,
         ledger: Ledger,
         *,
+        outbox: Outbox | None = None,
         window: int = 60,
         max_pending_views: int = 100_000,
         commit_timeout: float = 5.0,
@@ -151,6 +178,8 @@ class Counter:
     ) -> None:
         self._store = store
         self._ledger = ledger
+        self._outbox = outbox
+        self._has_spooled = False
         self._window = window
         self._max_pending = max_pending_views
         self._commit_timeout = commit_timeout
@@ -184,7 +213,7 @@ class Counter:
             await batch.outlive_cancelling()
         if batch.receipt is None:
             raise NotAcknowledged(f"the store did not confirm the view in time: {batch.failure}")
-        if view.event_id is None and view.at is None and not wanted:
+        if not batch.receipt or (view.event_id is None and view.at is None and not wanted):
             return batch.counted[view.site]
         part = batch.receipt[view.site]
         outcome = Outcome.DUPLICATE if repeated or view.event_id in part.duplicates else Outcome.COUNTED
@@ -255,31 +284,59 @@ class Counter:
 
     async def _commit(self, open_batch: _OpenBatch) -> None:
         """Commit a batch and settle what waits on it."""
+        outbox_first = self._outbox is not None and self._outbox.takes_over
+        if self._has_spooled and not outbox_first:  # what was spooled must stay apart from what now goes past it
+            self._writer, self._has_spooled = secrets.token_hex(16), False
         self._sequence += 1
-        batch = Batch(
-            self._writer, self._sequence, {name: site.sealed() for name, site in open_batch.sites.items()}, self._window
-        )
-        for name, part in batch.sites.items():
+        sites = {name: site.sealed() for name, site in open_batch.sites.items()}
+        batch = Batch(self._writer, self._sequence, sites, self._window)
+        for name, part in sites.items():
             self._ledger.received(name, part.views + open_batch.sites[name].repeated)
         started = self._monotonic()
         try:
-            receipt = await self._try_until(batch, open_batch.deadline)
+            if outbox_first:
+                await self._spool(batch, open_batch)
+            else:
+                receipt = await self._try_until(batch, open_batch.deadline)
+                self._book(receipt, open_batch, sites)
+                self._ledger.committed(self._monotonic() - started)
+                open_batch.settle(receipt, None)
         except Exception as error:  # whatever it was, whoever waits must hear of it
-            if not isinstance(error, StoreError):
-                _log.exception("a commit failed for a reason of ours")
-            for name, part in batch.sites.items():
-                self._ledger.failed(name, part.views + open_batch.sites[name].repeated)
-            open_batch.settle(None, str(error))
-        else:
-            for name, part in batch.sites.items():
-                duplicates = len(receipt[name].duplicates)
-                self._ledger.counted(name, part.views - duplicates)
-                self._ledger.duplicate(name, duplicates + open_batch.sites[name].repeated)
-            self._ledger.committed(self._monotonic() - started)
-            open_batch.settle(receipt, None)
+            await self._fail(error, batch, open_batch, may_spool=not outbox_first)
         finally:
             self._pending -= open_batch.views
             self._last_views = open_batch.views
+
+    def _book(self, receipt: Receipt, open_batch: _OpenBatch, sites: Mapping[str, SiteBatch]) -> None:
+        for name, part in sites.items():
+            duplicates = len(receipt[name].duplicates)
+            self._ledger.counted(name, part.views - duplicates)
+            self._ledger.duplicate(name, duplicates + open_batch.sites[name].repeated)
+            if self._outbox is not None:
+                self._outbox.saw(receipt[name].at)
+
+    async def _spool(self, batch: Batch, open_batch: _OpenBatch) -> None:
+        assert self._outbox is not None  # noqa: S101  # the callers know
+        self._has_spooled = True
+        at = await self._outbox.take(batch)
+        for name, site in open_batch.sites.items():
+            self._ledger.duplicate(name, site.repeated)
+        open_batch.settle_spooled(at)
+
+    async def _fail(self, error: Exception, batch: Batch, open_batch: _OpenBatch, *, may_spool: bool) -> None:
+        """The store did not confirm the batch: keep it in the outbox, or tell whoever waits."""
+        if not isinstance(error, StoreError):
+            _log.error("a commit failed for a reason of ours", exc_info=error)
+        elif may_spool and self._outbox is not None:
+            try:
+                await self._spool(batch, open_batch)
+            except StoreError as unspooled:
+                error = unspooled
+            else:
+                return
+        for name, part in batch.sites.items():
+            self._ledger.failed(name, part.views + open_batch.sites[name].repeated)
+        open_batch.settle(None, str(error))
 
     async def _try_until(self, batch: Batch, deadline: float) -> Receipt:
         """Commit with the same batch id again and again until it succeeds or `deadline` (monotonic seconds) has passed."""

@@ -1,7 +1,7 @@
 """The ledger of every view, and how it and the store's work are shown to Prometheus.
 
-received = counted + duplicate + dropped (by reason) + failed, site by site; views that wait for the store stand in `pending`
-and in no other row yet. With several workers the numbers live in files that prometheus-client shares between processes,
+received = counted + duplicate + dropped (by reason) + failed + spooled, site by site; views that wait for the store stand in
+`pending` and in no other row yet. With several workers the numbers live in files that prometheus-client shares between processes,
 and any worker shows the sum. This module knows no requests and no store.
 """
 
@@ -34,7 +34,7 @@ class Ledger:
         def counter(name: str, help: str, *labels: str) -> Counter:
             return Counter(f"footfall_{name}", help, labels, registry=self.registry)
 
-        self._received = counter("views_received", "Views that came in: the sum of the four below.", "site")
+        self._received = counter("views_received", "Views that came in: the sum of the five below.", "site")
         self._counted = counter("views_counted", "Views the store has durably.", "site")
         self._duplicate = counter("views_duplicate", "Views whose event id had been counted before.", "site")
         self._dropped = counter("views_dropped", "Views that were not counted, by reason.", "site", "reason")
@@ -48,6 +48,13 @@ class Ledger:
         )
         self._pending = Gauge(
             "footfall_views_pending", "Views that wait for the store.", registry=self.registry, multiprocess_mode="livesum"
+        )
+        self._spooled = Gauge(
+            "footfall_views_spooled",
+            "Views acknowledged as spooled, which wait for the store to come back.",
+            ["site"],
+            registry=self.registry,
+            multiprocess_mode="livesum",
         )
         if not shared:
             Info("footfall_build", "The version that runs.", registry=self.registry).info({"version": __version__})
@@ -73,6 +80,10 @@ class Ledger:
     def failed(self, site: str, views: int) -> None:
         """Views were not acknowledged."""
         self._failed.labels(site).inc(views)
+
+    def spooled(self, site: str, views: int) -> None:
+        """Views wait in the spool; a negative number: they no longer do."""
+        self._spooled.labels(site).inc(views)
 
     def dropped(self, drop: Drop) -> None:
         """A view was received and not counted."""

@@ -7,8 +7,29 @@ Footfall counts: `footfall` starts it as its users do, `load` speaks to it as br
 
 from __future__ import annotations
 
+from tests.servers.cluster import RedisCluster
+from tests.servers.footfall import FootfallServer
+from tests.servers.load import Report, send_views
+from tests.servers.nginx import Nginx
 from tests.servers.program import PortTakenError, ServerError, wait_until
+from tests.servers.proxy import TcpProxy
 from tests.servers.redis import Engine, RedisServer
+from tests.servers.sentinel import RedisWithSentinels
 from tests.servers.server import HOST, free_port
 
-__all__ = ["HOST", "Engine", "PortTakenError", "RedisServer", "ServerError", "free_port", "wait_until"]
+__all__ = [
+    "HOST",
+    "Engine",
+    "FootfallServer",
+    "Nginx",
+    "PortTakenError",
+    "RedisCluster",
+    "RedisServer",
+    "RedisWithSentinels",
+    "Report",
+    "ServerError",
+    "TcpProxy",
+    "free_port",
+    "send_views",
+    "wait_until",
+]

@@ -26,9 +26,9 @@ from tests.servers.server import HOST, Server
 #: Seconds an instance is left alone after a request could not be sent to it.
 FAIL_SECONDS = 1
 
-#: nginx drops a connection to an instance that has waited so many seconds: earlier than uvicorn would (5), so that nginx does
+#: nginx drops a connection to an instance that has waited so many seconds: earlier than the instance would (75), so that it does
 #: not send a request on one that is just being closed.
-IDLE_SECONDS = 2
+IDLE_SECONDS = 30
 
 #: How many instances may be tried for one request. Each further one is a named location: nginx allows ten such hops.
 TRIES = 4
@@ -44,8 +44,8 @@ pid {folder}/nginx.pid;
 error_log stderr notice;
 events {{ worker_connections 4096; }}
 http {{
-    access_log {folder}/access.log short buffer=32k flush=1s;
     log_format short '$msec $status "$request" $upstream_addr $upstream_status $upstream_bytes_sent';
+    access_log {folder}/access.log short buffer=32k flush=1s;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;

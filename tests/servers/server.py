@@ -147,9 +147,11 @@ class Server(abc.ABC):
             program.kill()
             raise
 
-    def stop(self) -> int:
-        """Ask it to end (SIGTERM) and return its exit code; ServerError when it does not end in `stop_seconds`."""
-        return self.program.stop(self.stop_seconds)
+    def stop(self) -> None:
+        """Ask it to end (SIGTERM); ServerError when it takes more than `stop_seconds` or ends with another code than 0."""
+        code = self.program.stop(self.stop_seconds)
+        if code != 0:
+            raise ServerError(f"{self.name} ended with {code} when it was asked to end\n{self.program.last_words()}")
 
     def kill(self) -> None:
         """End it without a chance to tidy up (SIGKILL)."""

@@ -29,11 +29,11 @@ class CountReply(msgspec.Struct, frozen=True):
     views: int | None
     today: int | None
     total: int | None
-    at: int
+    at: int | None
     instance: str
 
 
-def count_json(site: str, page: str | None, window: int, count: Count | None, at: int, instance: str) -> bytes:
+def count_json(site: str, page: str | None, window: int, count: Count | None, at: int | None, instance: str) -> bytes:
     """The count JSON; without a count (a view that waits in the spool) its numbers are null."""
     views, today, total = (count.views, count.today, count.total) if count else (None, None, None)
     return _json.encode(CountReply(site, page, window, views, today, total, at, instance))

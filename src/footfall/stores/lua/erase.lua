@@ -9,4 +9,4 @@ for _, start in ipairs(args.starts) do
     for part = 1, tonumber(call('HGET', bucket, MORE) or 0) do keys[#keys + 1] = second_key(start, part) end
   end
 end
-in_runs('UNLINK', SITE, keys, RUN)
+each_run('UNLINK', keys)

@@ -1,6 +1,6 @@
 -- Forget args.page. With args.starts, erase it from the buckets of args.tier that begin there. Without, do what must happen at
 -- once: take it out of the running sum with its seconds, of the total, and of all buckets that may still change. Gives back
--- [first second, open minute, minute before or -1, newest] of what was done; [] where there is no such site.
+-- [oldest second done, open minute, minute before or -1, newest and first second of the site, born]; [] where there is no such site.
 if not state or (args.born ~= '' and state.born ~= args.born) then return {} end
 local keys = {}
 
@@ -13,7 +13,7 @@ local function add(tier, start)
 end
 
 local function erase()
-  call('EXISTS', unpack(keys))
+  each_run('EXISTS', keys)
   for _, bucket in ipairs(keys) do call('HDEL', bucket, args.page) end
 end
 

@@ -16,6 +16,6 @@ while month >= first do
   keys[#keys + 1] = bucket_key('month', month)
   month = start_of('month', month - 1)
 end
-call('EXISTS', unpack(keys))
-call('UNLINK', unpack(keys))
+each_run('EXISTS', keys)
+each_run('UNLINK', keys)
 return { state.born, state.newest, math.max(args.keep.second, 2 * state.width) + SLACK }

@@ -91,6 +91,12 @@ local function in_runs(command, key, values, run)
   end
 end
 
+local function each_run(command, keys)
+  for first = 1, #keys, RUN do
+    call(command, unpack(keys, first, math.min(first + RUN - 1, #keys)))
+  end
+end
+
 local function asked(command, key, names)
   if #names > 0 and #names <= RUN then return call(command, key, unpack(names)) end
   local found = {}

@@ -1,0 +1,72 @@
+"""The scripts that run inside Redis: composed from the files in `lua/`, and how their arguments are written.
+
+A script is the clock, what all scripts share, and its own file. The clock is a part that can be exchanged when a store is
+made; nothing else about a script can be. This module knows no connection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import msgspec
+
+#: What each script is made of besides clock.lua, in this order; the last part is its own file.
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "applied": ("site", "applied"),
+    "commit": ("site", "slide", "fold", "commit"),
+    "counts": ("site", "counts"),
+    "erase": ("site", "erase"),
+    "forget_page": ("site", "forget_page"),
+    "forget_site": ("site", "forget_site"),
+    "look": ("site", "look"),
+    "scan": ("site", "scan"),
+    "seconds": ("site", "seconds"),
+    "series": ("site", "series"),
+    "top_window": ("site", "slide", "top_window"),
+}
+
+_msgpack = msgspec.msgpack.Encoder()
+
+
+class ScriptClock(NamedTuple):
+    """The clock that scripts are composed with.
+
+    `lua` defines the function `clock()`, which gives whole Unix seconds; `words` are what it finds behind ARGV[1] at each call.
+    """
+
+    lua: str
+    words: Callable[[], tuple[str, ...]] = tuple
+
+
+class Script(NamedTuple):
+    """A composed script and the name the server keeps it under, its SHA-1 in hex."""
+
+    source: str
+    sha: str
+
+
+def _read(part: str) -> str:
+    return (files("footfall.stores") / "lua" / f"{part}.lua").read_text("utf-8")
+
+
+def server_clock() -> ScriptClock:
+    """The clock of the server that a script runs in: one for all instances."""
+    return ScriptClock(_read("clock"))
+
+
+def compose(clock: ScriptClock) -> Mapping[str, Script]:
+    """All scripts, by name."""
+    shared = {part: _read(part) for part in {part for parts in PARTS.values() for part in parts}}
+    scripts = {}
+    for name, parts in PARTS.items():
+        source = "\n".join([clock.lua, *(shared[part] for part in parts)])
+        scripts[name] = Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+    return scripts
+
+
+def packed(**arguments: Any) -> bytes:
+    """A script's arguments as it reads them: a MessagePack map."""
+    return _msgpack.encode(arguments)
