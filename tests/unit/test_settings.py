@@ -45,6 +45,10 @@ def test_without_any_setting_the_documented_defaults_hold() -> None:
         "drain_seconds": 10,
         "unready_seconds": 0,
         "event_id_ttl": 600,
+        "durability": "primary",
+        "spool": None,
+        "spool_max_bytes": 256 * 1024 * 1024,
+        "spool_age": 3 * DAY,
         "log_format": "auto",
         "log_level": "info",
     }

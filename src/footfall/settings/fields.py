@@ -21,8 +21,10 @@ from footfall.settings.values import (
     default_store,
     duration_words,
     few_enough,
+    folder_or_off,
     host_name,
     kept_long_enough,
+    known_durability,
     known_site,
     known_sites,
     listed_sites,
@@ -116,6 +118,22 @@ class Settings(BaseSettings):
     )
     event_id_ttl: Annotated[int, _SECONDS, Field(ge=60, le=DAY), Words("a duration from 60 seconds to 1d")] = Field(
         default=600, description="How many seconds an event id is remembered, so that a view sent again with it is counted once."
+    )
+    durability: Annotated[str, AfterValidator(known_durability), Words("primary or replicas:N")] = Field(
+        default="primary",
+        description="What a Redis store must say before a view is acknowledged: that its primary has it, or N replicas too.",
+    )
+    spool: Annotated[str | None, BeforeValidator(folder_or_off), Words("a folder's path, or off", "off")] = Field(
+        default=None,
+        description="Where views wait on this machine's disk while the store is away; off: they are refused with 503.",
+    )
+    spool_max_bytes: Annotated[int, Field(ge=65536), Words("a whole number of bytes, 65536 or more")] = Field(
+        default=256 * 1024 * 1024, description="How much may wait in one process's spool, in bytes; beyond it views are refused."
+    )
+    spool_age: Annotated[
+        int, _SECONDS, Field(ge=60, le=3 * DAY), Words("a duration from 60 seconds to 3d", show=duration_words)
+    ] = Field(
+        default=3 * DAY, description="How long a view may wait in the spool; the store remembers 7 days what it has applied."
     )
     log_format: Annotated[Literal["auto", "console", "json"], BeforeValidator(lower), Words("auto, console or json")] = Field(
         default="auto", description="How log lines look; auto is console on a terminal, else json."

@@ -30,6 +30,7 @@ WINDOW_MARGIN = 60
 LONGEST_DURATION = 36_500 * DAY
 
 _UNITS = {"": 1, "s": 1, "m": MINUTE, "h": HOUR, "d": DAY}
+_DURABILITY = re.compile(r"primary|replicas:[1-9]")
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?([smhd]?)", re.ASCII)
 _SITE = re.compile(r"(?=[.-]*[a-z0-9])[a-z0-9.-]{1,253}(?::(\d{1,5}))?", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9._-]{1,32})?", re.ASCII)
@@ -162,6 +163,23 @@ def kept_long_enough(seconds: int, info: ValidationInfo) -> int:
             f"write {duration_words(least)} or longer (as long as {setting_name(finer)}{more}), or make that one shorter"
         )
     return seconds
+
+
+def folder_or_off(value: object) -> object:
+    """A folder's path; None for "off" and for nothing. Raises ValueError for what is no path."""
+    if isinstance(value, str) and value.strip().lower() in ("", "off"):
+        return None
+    if isinstance(value, str) and ("://" in value or not value.isprintable()):
+        raise ValueError("write a folder's path, or off")
+    return value
+
+
+def known_durability(value: str) -> str:
+    """What a Redis store must have before a batch is acknowledged. Raises ValueError."""
+    value = value.strip().lower()
+    if not _DURABILITY.fullmatch(value):
+        raise ValueError("write primary, or replicas:N with N from 1 to 9")
+    return value
 
 
 def default_store() -> str:

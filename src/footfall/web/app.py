@@ -25,6 +25,7 @@ from footfall.intake.request import Intake
 from footfall.metrics import Ledger
 from footfall.reads import Reads
 from footfall.settings import Settings
+from footfall.spool import Spool
 from footfall.stores import Clock, Store, open_store
 from footfall.web.access import Access
 from footfall.web.api import Api
@@ -75,6 +76,7 @@ class Parts(msgspec.Struct, frozen=True):
 
     store: Store
     counter: Counter
+    spool: Spool | None
     readiness: Readiness
     answers: Mapping[str, Callable[..., Any]]
 
@@ -83,16 +85,20 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
     """Build every part. Raises SettingError, StoreUnavailable or StoreUnusable where the store can't be opened."""
     store = open_store(settings.store, clock, settings.retention, settings.event_id_ttl)
     ledger = Ledger(shared=settings.workers > 1)
+    spool = None
+    if settings.spool:
+        spool = Spool(settings.spool, store, ledger, max_bytes=settings.spool_max_bytes, max_age=settings.spool_age)
     counter = Counter(
         store,
         ledger,
+        outbox=spool,
         window=settings.window,
         max_pending_views=settings.max_pending_views,
         commit_timeout=settings.commit_timeout,
     )
     ledger.watch_pending(lambda: counter.pending)
     reads = Reads(store)
-    readiness = Readiness(store)
+    readiness = Readiness(store, spool)
     intake = Intake(frozenset(settings.sites), Agents())
     access = Access(frozenset(settings.public_sites))
     replies = CountingReplies(instance)
@@ -113,7 +119,7 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
         "favicon": files.favicon,
         "static": files.file,
     }
-    return Parts(store, counter, readiness, answers)
+    return Parts(store, counter, spool, readiness, answers)
 
 
 def make_app(settings: Settings, instance: str, clock: Clock = time.time) -> Starlette:
@@ -123,6 +129,8 @@ def make_app(settings: Settings, instance: str, clock: Clock = time.time) -> Sta
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         with _draining_on_sigterm(parts.readiness, settings.unready_seconds):
+            if parts.spool:
+                parts.spool.start()
             _log.info("counting for %s as instance %s", ", ".join(settings.sites), instance)
             yield
         parts.readiness.draining = True
@@ -131,8 +139,10 @@ def make_app(settings: Settings, instance: str, clock: Clock = time.time) -> Sta
                 await parts.counter.drain()
         except TimeoutError:
             _log.error("%d views could not be committed before the end", parts.counter.pending)
+        if parts.spool:
+            await parts.spool.close()
         await parts.store.close()
-        _log.info("all committed, stopped")
+        _log.info("stopped")
 
     routes = [Route(row.path, parts.answers[row.answers], methods=row.methods) for row in ROUTES]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=dict(HANDLERS))

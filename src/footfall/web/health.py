@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from footfall.errors import StoreError
 from footfall.metrics import CONTENT_TYPE, Ledger
+from footfall.spool import Spool
 from footfall.stores import Store
 from footfall.web.access import Access
 from footfall.web.problems import problem
@@ -25,20 +26,27 @@ CHECK_TIMEOUT = 2.0
 
 
 class Readiness:
-    """Whether this instance can acknowledge views now: the store takes writes, and the process is not stopping."""
+    """Whether this instance can acknowledge views now: by the store or by its spool, and the process is not stopping."""
 
-    def __init__(self, store: Store, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: Store, spool: Spool | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._store = store
+        self._spool = spool
         self._monotonic = monotonic
         self._checked_at: float | None = None
         self._problem: str | None = None
         self._lock = asyncio.Lock()
         self.draining = False
 
-    async def problem(self) -> str | None:
-        """What stands against it, or None."""
+    async def means(self) -> tuple[str | None, str]:
+        """By what views can be acknowledged, "store" or "spool"; or None and what stands against it."""
         if self.draining:
-            return "draining"
+            return None, "draining"
+        problem = await self._store_problem()
+        if problem is None:
+            return "store", ""
+        return ("spool", problem) if self._spool and self._spool.has_room else (None, problem)
+
+    async def _store_problem(self) -> str | None:
         async with self._lock:
             if self._checked_at is None or self._monotonic() - self._checked_at >= CHECK_SECONDS:
                 self._problem = await self._check()
@@ -71,10 +79,10 @@ class Health:
 
     async def ready(self, _: Request) -> Response:
         """200 while views can be acknowledged, and by what; else 503 and why."""
-        trouble = await self._readiness.problem()
-        if trouble:
+        means, trouble = await self._readiness.means()
+        if means is None:
             return problem(503, trouble, {"Retry-After": "1"})
-        body = msgspec.json.encode({"status": "ready", "by": "store", "instance": self._instance})
+        body = msgspec.json.encode({"status": "ready", "by": means, "instance": self._instance})
         return Response(body, headers={"Cache-Control": "no-store"}, media_type="application/json")
 
     async def metrics(self, request: Request) -> Response:

@@ -17,7 +17,7 @@ from footfall.metrics import Ledger
 from footfall.model import WHOLE_SITE, Drop, Span, Tier, View
 from footfall.reads import Reads
 from footfall.web.problems import RETRY_AFTER, problem
-from footfall.web.rendering import EXAMPLE_ORIGIN, TOP_PAGES, HomeView, Renderer
+from footfall.web.rendering import EXAMPLE_ORIGIN, TOP_PAGES, HomeView, Renderer, past
 from footfall.web.replies import CountingReplies, RawHeaders
 
 #: Nothing but our own files, no scripts, no frames.
@@ -31,6 +31,7 @@ SECURITY_HEADERS: RawHeaders = [
 ]
 
 _VARY = (b"vary", b"Accept")
+_PLAIN = b"text/plain; charset=utf-8"
 
 
 class HomeEndpoint:
@@ -57,15 +58,15 @@ class HomeEndpoint:
         self._replies = replies
         self._renderer = renderer
         self._instance = instance
-        period = "minute" if window == 60 else f"{window} seconds"
-        self._text = f"%d views in the past {period}\ninstance: {instance}\n"
+        self._later = f"the count can't be read just now; this view is kept and will be counted\ninstance: {instance}\n"
+        self._text = f"%d views in the {past(window)}\ninstance: {instance}\n"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
         wants_page = b"text/html" in headers.get(b"accept", b"")
         if method == "HEAD":
-            content_type = b"text/html; charset=utf-8" if wants_page else b"text/plain; charset=utf-8"
+            content_type = b"text/html; charset=utf-8" if wants_page else _PLAIN
             start = [(b"content-type", content_type), (b"cache-control", b"no-store"), _VARY]
             await send({"type": "http.response.start", "status": 200, "headers": start})
             await send({"type": "http.response.body", "body": b""})
@@ -86,13 +87,15 @@ class HomeEndpoint:
         else:
             settled = await self._counter.count(judged, wanted=True)
             outcome = settled.outcome
-            assert settled.count is not None  # noqa: S101  # it was asked for
+            if settled.count is None:
+                await self._replies.send_body(send, outcome, 202, _PLAIN, self._later.encode())
+                return
             count = settled.count
-        await self._replies.send_body(send, outcome, 200, b"text/plain; charset=utf-8", (self._text % count.views).encode())
+        await self._replies.send_body(send, outcome, 200, _PLAIN, (self._text % count.views).encode())
 
     async def _answer_page(self, scope: Scope, headers: Mapping[bytes, bytes], send: Send) -> None:
         judged = self._intake.judge_home(self._view, headers)
-        outcome: Outcome | Drop
+        outcome: Outcome | Drop | None = None
         try:
             if isinstance(judged, Drop):
                 self._ledger.dropped(judged)
@@ -101,7 +104,7 @@ class HomeEndpoint:
                 outcome = (await self._counter.count(judged)).outcome
             page = self._renderer.render_home(await self._read(_origin(scope, headers)))
         except FootfallError:
-            await self._send_unavailable(send)
+            await self._send_unavailable(send, outcome)
             return
         start = [
             *self._replies.headers(outcome),
@@ -135,17 +138,22 @@ class HomeEndpoint:
             origin=origin,
         )
 
-    async def _send_unavailable(self, send: Send) -> None:
+    async def _send_unavailable(self, send: Send, outcome: Outcome | Drop | None) -> None:
+        """The numbers can't be read. What has been taken must not be sent again, so only a view that was not is a 503."""
         page = self._renderer.render_unavailable(self._instance)
         start = [
+            *(self._replies.headers(outcome) if outcome else self._replies.bare_headers),
             *SECURITY_HEADERS,
+            _VARY,
             (b"content-type", b"text/html; charset=utf-8"),
             (b"content-length", str(len(page)).encode()),
-            (b"cache-control", b"no-store"),
-            (b"retry-after", str(RETRY_AFTER).encode()),
-            (b"x-footfall-instance", self._instance.encode()),
         ]
-        await send({"type": "http.response.start", "status": 503, "headers": start})
+        if outcome is None:
+            start.append((b"retry-after", str(RETRY_AFTER).encode()))
+        status = 503
+        if isinstance(outcome, Outcome):
+            status = 202 if outcome is Outcome.SPOOLED else 200
+        await send({"type": "http.response.start", "status": status, "headers": start})
         await send({"type": "http.response.body", "body": page})
 
 

@@ -43,7 +43,8 @@ class CountingReplies:
     """Ready-made messages of this instance: one start of a reply an outcome, status and content type."""
 
     def __init__(self, instance: str) -> None:
-        self._common: RawHeaders = [
+        #: Where no view was taken.
+        self.bare_headers: RawHeaders = [
             (b"cache-control", b"no-store"),
             (b"access-control-allow-origin", b"*"),
             (b"access-control-expose-headers", b"X-Footfall, X-Footfall-Instance"),
@@ -53,7 +54,7 @@ class CountingReplies:
 
     def headers(self, outcome: Outcome | Drop) -> RawHeaders:
         """The headers that say what became of the view."""
-        return [(b"x-footfall", outcome_text(outcome)), *self._common]
+        return [(b"x-footfall", outcome_text(outcome)), *self.bare_headers]
 
     async def send_empty(self, send: Send, outcome: Outcome | Drop) -> None:
         """Answer 204."""
