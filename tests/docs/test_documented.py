@@ -41,7 +41,7 @@ def test_routes_are_documented(route: str) -> None:
     assert is_mentioned(as_written(route))
 
 
-@pytest.mark.parametrize("command", commands(typer.main.get_command(app), "footfall"))
+@pytest.mark.parametrize("command", list(commands(typer.main.get_command(app), "footfall")))
 def test_commands_are_documented(command: str) -> None:
     """Each command of the command line stands in docs/ by its full name."""
     assert is_mentioned(command)

@@ -169,8 +169,8 @@ def folder_or_off(value: object) -> object:
     """A folder's path; None for "off" and for nothing. Raises ValueError for what is no path."""
     if isinstance(value, str) and value.strip().lower() in ("", "off"):
         return None
-    if isinstance(value, str) and ("://" in value or not value.isprintable()):
-        raise ValueError("write a folder's path, or off")
+    if isinstance(value, str) and not (value.startswith(("/", "~/", "./")) and value.isprintable()):
+        raise ValueError("write a folder's path such as /var/lib/footfall/spool, or off")
     return value
 
 
