@@ -15,13 +15,12 @@ import time
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
 
 from footfall.instance import instance_name
 from footfall.logging_setup import set_up_logging
 from footfall.settings import Settings, load_settings
 from footfall.stores import open_store
-from footfall.web.app import make_app
+from footfall.web.app import Front, make_app
 
 #: Idle connections are kept this long: longer than the 60 s after which load balancers usually let go of theirs, so that
 #: it is never we who close one just as a request is sent on it.
@@ -31,7 +30,7 @@ KEEP_ALIVE_SECONDS = 75
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
-def application() -> Starlette:
+def application() -> Front:
     """Make the application from the environment: what uvicorn calls in every worker."""
     settings = load_settings()
     set_up_logging(settings.log_format, settings.log_level, sys.stderr)
@@ -53,6 +52,7 @@ def serve(settings: Settings, *, reload: bool = False) -> None:
         signal.signal(number, _exit)  # uvicorn raises the signal again when it has finished: that is a clean end
     config: dict[str, Any] = {
         "factory": True,
+        "interface": "asgi3",
         "host": settings.host,
         "port": settings.port,
         "loop": "uvloop",

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from footfall.settings import load_settings
-from footfall.web.app import make_app
+from footfall.web.app import Front, make_app
 from footfall.web.count import PIXEL
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
@@ -35,7 +34,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def app(tmp_path: Path, clock: Clock) -> AsyncIterator[Starlette]:
+async def app(tmp_path: Path, clock: Clock) -> AsyncIterator[Front]:
     settings = load_settings(
         {
             "store": f"sqlite:///{tmp_path}/footfall.db",
@@ -45,12 +44,12 @@ async def app(tmp_path: Path, clock: Clock) -> AsyncIterator[Starlette]:
         environ={},
     )
     app = make_app(settings, "node-1", clock)
-    async with app.router.lifespan_context(app):
+    async with app.app.router.lifespan_context(app.app):
         yield app
 
 
 @pytest.fixture
-async def client(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+async def client(app: Front) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app, client=("127.0.0.1", 50000))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers={"User-Agent": BROWSER}) as client:
         yield client
@@ -372,7 +371,7 @@ class TestService:
         assert (await client.get("/ping")).text == "pong\n"
         assert (await client.get("/readyz")).json() == {"status": "ready", "by": "store", "instance": "node-1"}
 
-    async def test_metrics_are_for_this_machine_only(self, app: Starlette) -> None:
+    async def test_metrics_are_for_this_machine_only(self, app: Front) -> None:
         """Another address, or a proxy's header, is refused."""
         for address, headers in (
             ("192.0.2.7", {}),

@@ -13,10 +13,9 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from starlette.applications import Starlette
 
 from footfall.settings import Settings, load_settings
-from footfall.web.app import make_app
+from footfall.web.app import Front, make_app
 
 ADDRESSES = (
     "/count",
@@ -54,10 +53,10 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.runner = asyncio.Runner()
         self.app = self.runner.run(self._make(load_settings({"store": f"sqlite:///{folder}/footfall.db"}, environ={})))
-        self._lifespan = self.app.router.lifespan_context(self.app)
+        self._lifespan = self.app.app.router.lifespan_context(self.app.app)
 
     @staticmethod
-    async def _make(chosen: Settings) -> Starlette:
+    async def _make(chosen: Settings) -> Front:
         return make_app(chosen, "node-1")
 
     def __enter__(self) -> Self:

@@ -11,13 +11,14 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from footfall.counter import Counter
 from footfall.intake.agents import Agents
@@ -122,7 +123,7 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
     return Parts(store, counter, spool, readiness, answers)
 
 
-def make_app(settings: Settings, instance: str, clock: Clock = time.time) -> Starlette:
+def make_app(settings: Settings, instance: str, clock: Clock = time.time) -> Front:
     """The ASGI application. Its lifespan drains the counter and closes the store."""
     parts = build(settings, instance, clock)
 
@@ -145,7 +146,25 @@ def make_app(settings: Settings, instance: str, clock: Clock = time.time) -> Sta
         _log.info("stopped")
 
     routes = [Route(row.path, parts.answers[row.answers], methods=row.methods) for row in ROUTES]
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=dict(HANDLERS))
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=dict(HANDLERS))
+    return Front(app, {row.path: parts.answers[row.answers] for row in ROUTES if row.methods is None})
+
+
+class Front:
+    """Answers the hot addresses itself, before Starlette's middleware and router, which the others go through.
+
+    Those cost a fifth of the time of a request that is answered with a constant. The hot endpoints are plain ASGI callables
+    that answer their own errors, and stand in the route table all the same.
+    """
+
+    def __init__(self, app: Starlette, hot: Mapping[str, ASGIApp]) -> None:
+        self.app = app
+        self._hot = hot
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """The ASGI interface; not a coroutine function itself, which would be one more step for each view."""
+        answer = self._hot.get(scope["path"], self.app) if scope["type"] == "http" else self.app
+        return answer(scope, receive, send)
 
 
 @contextlib.contextmanager

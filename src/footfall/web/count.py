@@ -11,7 +11,7 @@ from footfall.counter import Counter, Outcome
 from footfall.intake.request import Intake
 from footfall.metrics import Ledger
 from footfall.model import Drop, View
-from footfall.web.problems import problem
+from footfall.web.problems import answer_error, problem
 from footfall.web.replies import CountingReplies, count_json
 
 #: A transparent picture of one pixel (GIF89a), 43 bytes.
@@ -56,9 +56,15 @@ class CountEndpoint:
         self._window = window
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in ("GET", "POST"):
-            await answer_other_method(scope, receive, send)
-            return
+        try:
+            if scope["method"] in ("GET", "POST"):
+                await self._count(scope, send)
+            else:
+                await answer_other_method(scope, receive, send)
+        except Exception as error:
+            await answer_error(error, scope, receive, send)
+
+    async def _count(self, scope: Scope, send: Send) -> None:
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
         judged = self._intake.judge(scope["query_string"], headers)
         if isinstance(judged, Drop):
@@ -87,9 +93,15 @@ class PixelEndpoint:
         self._replies = replies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in ("GET", "POST"):
-            await answer_other_method(scope, receive, send)
-            return
+        try:
+            if scope["method"] in ("GET", "POST"):
+                await self._count(scope, send)
+            else:
+                await answer_other_method(scope, receive, send)
+        except Exception as error:
+            await answer_error(error, scope, receive, send)
+
+    async def _count(self, scope: Scope, send: Send) -> None:
         judged = self._intake.judge(scope["query_string"], dict(scope["headers"]))
         outcome: Outcome | Drop
         if isinstance(judged, Drop):

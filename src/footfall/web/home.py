@@ -16,7 +16,7 @@ from footfall.intake.request import Intake
 from footfall.metrics import Ledger
 from footfall.model import WHOLE_SITE, Drop, Span, Tier, View
 from footfall.reads import Reads
-from footfall.web.problems import RETRY_AFTER, problem
+from footfall.web.problems import RETRY_AFTER, answer_error, problem
 from footfall.web.rendering import EXAMPLE_ORIGIN, TOP_PAGES, HomeView, Renderer, past
 from footfall.web.replies import CountingReplies, RawHeaders
 
@@ -62,6 +62,12 @@ class HomeEndpoint:
         self._text = f"%d views in the {past(window)}\ninstance: {instance}\n"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._answer(scope, receive, send)
+        except Exception as error:
+            await answer_error(error, scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
         wants_page = b"text/html" in headers.get(b"accept", b"")

@@ -14,8 +14,9 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from footfall.errors import BadInput, Draining, NotAcknowledged, Overloaded, StoreError
+from footfall.errors import BadInput, Draining, FootfallError, NotAcknowledged, Overloaded, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +52,19 @@ def _http(_: Request, error: Exception) -> Response:
 def _fault(_: Request, _error: Exception) -> Response:
     # Starlette raises the exception on, and uvicorn logs it.
     return problem(500, "a fault of this server, which is in its log; the request itself was fine")
+
+
+async def answer_error(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer for a plain ASGI endpoint that failed before it sent anything, as Starlette does for the others.
+
+    What is a fault of ours is raised on, so that the server logs it.
+    """
+    for kind in type(error).__mro__:
+        if kind in HANDLERS:
+            await HANDLERS[kind](Request(scope), error)(scope, receive, send)
+            break
+    if not isinstance(error, FootfallError):
+        raise error
 
 
 #: What becomes of an exception that a handler raises.
