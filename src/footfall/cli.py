@@ -1,7 +1,8 @@
 """The command line: `footfall serve | count | top | import | check`.
 
-Errors are one line on standard error and a non-zero status. Names from outside reach the terminal as plain text: what would be
-markup or a control character is shown, not obeyed. Heavy modules are imported by the command that needs them.
+An error is one line on standard error and a non-zero status: 2 where the command line itself can't be understood, else 1.
+Whatever a line says comes out as plain text: a control character or markup in a name is shown, not obeyed. Heavy modules are
+imported by the command that needs them.
 """
 
 from __future__ import annotations
@@ -9,48 +10,81 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import io
 import os
+import re
 import secrets
+import signal
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, cast
 
 import typer
 
 from footfall import __version__
 from footfall.errors import BadInput, FootfallError, SettingError
 from footfall.model import PERIODS, Batch, SiteBatch, Span, Tier
-from footfall.settings import LONGEST_WINDOW, Settings, load_settings, shown_url, unknown_settings
-from footfall.stores import Store, open_store, scheme_of
-from footfall.terminal import console, label, number_table, page_table, period_words, progress_bar, window_words
+from footfall.settings import PREFIX, Settings, load_settings, setting_name, shown_url, unknown_settings
+from footfall.settings.values import listed_sites, whole_seconds
+from footfall.stores import Store, open_configured, scheme_of
+from footfall.terminal import console, period_words, progress_bar, say, say_numbers, say_pages, views_words, window_words
+
+#: `footfall count` takes at most so many views at once: a slip of the finger must not spoil a total for ever.
+MOST_VIEWS = 1_000_000
+
+MOST_PAGES = 1000
+PAGES_SHOWN = 20
 
 app = typer.Typer(
     name="footfall",
     help="Footfall counts page views: exact to the second, durable, live.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-
-StoreOption = Annotated[str | None, typer.Option("--store", help="Store URL, instead of FOOTFALL_STORE.", show_default=False)]
-SiteArgument = Annotated[str, typer.Argument(help="The site's name, as in example.com.")]
 
 
 def main() -> NoReturn:
     """Run the command line; what the installed `footfall` calls."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whatever a page is called, and whatever the terminal can write
+            stream.reconfigure(errors="backslashreplace")
+    # asyncio's own handler would let a blocking read, as of standard input, go on until the second Ctrl-C.
+    signal.signal(signal.SIGINT, _interrupt)
     try:
-        app()
+        ended = app(prog_name="footfall", standalone_mode=False)
+    except typer.TyperException as error:  # the command line can't be understood
+        path = getattr(getattr(error, "ctx", None), "command_path", "footfall")
+        message = error.format_message().rstrip(".?")
+        _fail(f"{path}: {message[:1].lower()}{message[1:]}; see {path} --help", 2)
     except FootfallError as error:
-        console(stderr=True).print(label("footfall: ", "bold red", str(error)), soft_wrap=True)
+        _fail(f"footfall: {error}")
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
-    raise SystemExit(1)
+    except OSError as error:  # a store's and a log's are ours by now: what is left is our own output, as on a full disk
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _fail(f"footfall: can't go on: {error.strerror or error}")
+    except Exception as error:
+        if os.environ.get(setting_name("log_level"), "").lower() == "debug":
+            raise
+        fault = f"{type(error).__name__}: {error}"
+        _fail(f"footfall: a fault of its own, please report it ({fault}); with {setting_name('log_level')}=debug it says where")
+    raise SystemExit(ended if isinstance(ended, int) else 0)
+
+
+def _fail(line: str, status: int = 1) -> NoReturn:
+    name, colon, rest = line.partition(":")
+    say(console(stderr=True), (name + colon, "bold red"), rest)
+    raise SystemExit(status)
+
+
+def _interrupt(_signum: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _version(asked: bool) -> None:
@@ -59,68 +93,91 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+StoreOption = Annotated[
+    str | None, typer.Option("--store", metavar="URL", help=f"The store, instead of {PREFIX}STORE.", show_default=False)
+]
+SiteArgument = Annotated[str, typer.Argument(metavar="SITE", help="The site's name, as in example.com.")]
+
+
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    ctx: typer.Context,
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
 ) -> None:
-    """What stands before any command."""
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help(), err=True)
+        raise typer.Exit(2)
 
 
 @app.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on, instead of FOOTFALL_HOST.", show_default=False)] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on, instead of FOOTFALL_PORT.", show_default=False)] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help=f"Listen here, instead of on {PREFIX}HOST.", show_default=False)
+    ] = None,
+    port: Annotated[
+        str | None, typer.Option(metavar="PORT", help=f"Listen here, instead of on {PREFIX}PORT.", show_default=False)
+    ] = None,
     store: StoreOption = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that serve, instead of FOOTFALL_WORKERS.", show_default=False)
+        str | None, typer.Option(metavar="N", help=f"So many processes, instead of {PREFIX}WORKERS.", show_default=False)
     ] = None,
-    reload: Annotated[
-        bool, typer.Option("--reload", help="Start anew whenever a source file changes (for development).")
-    ] = False,
+    reload: Annotated[bool, typer.Option("--reload", help="Restart when the source changes; for development.")] = False,
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C; then finish what is under way and commit the last batch."""
+    """Count and show views, until Ctrl-C or SIGTERM.
+
+    Then requests under way are finished and the last batch is committed. All other settings come from the environment and
+    from a file .env; docs/settings.md lists them.
+    """
     from footfall.server import serve as run
 
-    given: Mapping[str, object] = {"host": host, "port": port, "store": store, "workers": workers}
-    settings = load_settings(given)
+    given = {"host": host, "port": port, "store": store, "workers": workers}
+    settings = _settings(**given)
     for name, value in given.items():
         if value is not None:  # the workers read their settings from the environment
-            os.environ.pop(f"FOOTFALL_{name.upper()}_FILE", None)
-            os.environ[f"FOOTFALL_{name.upper()}"] = str(value)
+            os.environ.pop(f"{setting_name(name)}_FILE", None)
+            os.environ[setting_name(name)] = value
     err = console(stderr=True)
     for line in unknown_settings():
-        err.print(label("warning: ", "yellow", line), soft_wrap=True)
-    where = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  # compared, not bound
-    err.print(f"Footfall {__version__} counts for {', '.join(settings.sites)} in {shown_url(settings.store)}", soft_wrap=True)
-    err.print(label("Open ", "", "") + label(f"http://{where}:{settings.port}", "bold", "   (Ctrl-C stops)"))
-    run(settings, reload=reload)
+        say(err, ("warning:", "yellow"), f" {line}")
+
+    def announce(port: int) -> None:
+        where = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  # compared, not bound
+        address = f"http://[{where}]:{port}" if ":" in where else f"http://{where}:{port}"
+        say(err, f"Footfall {__version__} counts for {', '.join(settings.sites)} in {shown_url(settings.store)}")
+        say(err, "Open ", (address, "bold"), "   (Ctrl-C stops)")
+
+    with _named_as_given(given):
+        run(settings, announce, reload=reload)
 
 
 @app.command()
 def count(
     site: SiteArgument,
-    page: Annotated[str, typer.Argument(help="The page's path, as in /blog/post.")],
-    n: Annotated[int, typer.Option("--n", min=0, max=1_000_000, help="How many views to count; 0 only reads.")] = 1,
+    page: Annotated[str, typer.Argument(metavar="PAGE", help="The page's path, as in /blog/post.")],
+    n: Annotated[str, typer.Option("--n", "-n", metavar="N", help="So many views; 0 counts none and only shows.")] = "1",
     store: StoreOption = None,
 ) -> None:
-    """Count views of a page from here, and show its numbers."""
+    """Count a view of a page, and show its numbers.
+
+    The view counts now, by the clock of the store, as if a visitor had come.
+    """
     from footfall.intake.pages import BadPage, normalise
 
-    settings = load_settings({"store": store})
+    settings = _settings(store=store)
     try:
         path = normalise(page)
     except BadPage as error:
-        raise BadInput("PAGE", f"{error}; a page is a path, as in /blog/post") from None
-    site = _known_site(site, settings)
+        raise BadInput("PAGE", f"{error}; write a path, as in /blog/post") from None
+    views = _number("--n", n, 0, MOST_VIEWS)
+    site = _site_name(site, settings)
 
     async def run(opened: Store) -> None:
-        if n:
-            await opened.commit(Batch(secrets.token_hex(16), 1, {site: SiteBatch(pages={path: n})}, settings.window))
+        if views:
+            await opened.commit(Batch(secrets.token_hex(16), 1, {site: SiteBatch(pages={path: views})}, settings.window))
         numbers = (await opened.counts(site, [path], settings.window)).pages[path]
         out = console()
-        past = f" views of {path} in the past {window_words(settings.window)}"
-        out.print(label(f"{numbers.views:,}", "bold", past), soft_wrap=True)
-        out.print(f"{numbers.today:,} today (UTC), {numbers.total:,} in total", style="dim")
+        say(out, (views_words(numbers.views), "bold"), f" of {path} in the past {window_words(settings.window)}")
+        say(out, (f"{numbers.today:,} today (UTC), {numbers.total:,} in total", "dim"))
 
     _with_store(settings, run)
 
@@ -129,85 +186,110 @@ def count(
 def top(
     site: SiteArgument,
     window: Annotated[
-        int | None, typer.Option(min=1, max=LONGEST_WINDOW, help="The newest so many seconds.", show_default=False)
+        str | None, typer.Option(metavar="SECONDS", help="The newest seconds, as in 10 or 5m.", show_default=False)
     ] = None,
-    period: Annotated[str | None, typer.Option(help=f"One of {', '.join(PERIODS)}.", show_default=False)] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many pages.")] = 20,
+    period: Annotated[
+        str | None, typer.Option(metavar="PERIOD", help=f"One of {', '.join(PERIODS)}.", show_default=False)
+    ] = None,
+    limit: Annotated[
+        str | None,
+        typer.Option(metavar="N", help=f"At most so many pages.  [default: {PAGES_SHOWN}]", show_default=False),
+    ] = None,
     store: StoreOption = None,
 ) -> None:
-    """Show a site's most viewed pages, of the past minute unless told otherwise."""
-    settings = load_settings({"store": store})
-    if window and period:
+    """Show a site's most viewed pages.
+
+    Those of the past minute, unless --window or --period says otherwise. Periods are whole hours, days or months (UTC), the
+    current one included.
+    """
+    settings = _settings(store=store)
+    if window is not None and period is not None:
         raise BadInput("--period", "give --window or --period, not both")
-    if period and period not in PERIODS:
-        raise BadInput("--period", f"one of {', '.join(PERIODS)}")
-    site = _known_site(site, settings)
-    width = window or settings.window
-    span = PERIODS[period] if period else Span(Tier.SECOND, width)
+    if period is None:
+        width = settings.window if window is None else _window(window, settings.longest_window)
+        span, past = Span(Tier.SECOND, width), f"past {window_words(width)}"
+    elif period in PERIODS:
+        span, past = PERIODS[period], period_words(period)
+    else:
+        raise BadInput("--period", f"write one of {', '.join(PERIODS)}")
+    wanted = PAGES_SHOWN if limit is None else _number("--limit", limit, 1, MOST_PAGES)
+    site = _site_name(site, settings)
 
     async def run(opened: Store) -> None:
-        found = await opened.top(site, span, limit)
-        when = datetime.datetime.fromtimestamp(found.at, datetime.UTC)
-        past = period_words(period) if period else f"past {window_words(width)}"
-        title = f"{site}, {past} to {when:%Y-%m-%d %H:%M:%S} UTC"
+        found = await opened.top(site, span, wanted + 1)
         out = console()
-        out.print(title if found.pages else f"No views of {title}.", soft_wrap=True)
-        if found.pages:
-            out.print(page_table(found.pages))
+        say(out, f"Views of {site} by page" if found.pages else f"No views of {site}", f", {past}, at {_moment(found.at)} UTC")
+        say_pages(out, found.pages[:wanted])
+        if limit is None and len(found.pages) > wanted:
+            say(console(stderr=True), ("note:", "yellow"), " there are more pages; --limit says how many to show")
 
     _with_store(settings, run)
 
 
 @app.command("import")
 def import_(
-    file: Annotated[str, typer.Argument(help="A combined or common log, gzipped or not; - for standard input.")],
-    site: Annotated[str, typer.Option("--site", help="The site whose log it is.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The log, plain or gzip; - for standard input.")],
+    site: Annotated[str, typer.Option("--site", metavar="SITE", help="The site whose log it is.")],
     store: StoreOption = None,
 ) -> None:
-    """Count the page views of a web server's log, each at its own time; the same file counts once."""
+    """Count the views in a web server's log.
+
+    Logs are read in the combined and the common format, which Apache and nginx write by default. Each view counts at the time
+    its line names, and each line once, however often the file is imported. docs/what-counts.md says which lines are views.
+    """
     from footfall.importer import import_log, open_log
     from footfall.intake.agents import Agents
+    from footfall.model import DropReason
 
-    settings = load_settings({"store": store})
-    site = _known_site(site, settings)
-
-    size = Path(file).stat().st_size if Path(file).is_file() and not file.endswith(".gz") else None
+    settings = _settings(store=store)
+    site = _site_name(site, settings)
+    size = os.path.getsize(file) if os.path.isfile(file) and not file.endswith(".gz") else None
 
     async def run(opened: Store) -> None:
         started = time.monotonic()
-        with open_log(file) as lines, progress_bar(size) as bar:
-            task = bar.add_task("", total=size)
-            summary = await import_log(lines, site, opened, Agents(), progress=lambda done: bar.update(task, completed=done))
-        seconds = time.monotonic() - started
-        rows = [("counted", summary.counted), ("counted by an earlier import", summary.already)]
-        rows += [(f"not counted: {reason.value}", n) for reason, n in sorted(summary.dropped.items(), key=lambda row: -row[1])]
-        title = f"{summary.lines:,} lines in {seconds:.2f} s for {site}"
+        try:
+            with open_log(file) as lines, progress_bar(size) as bar:
+                task = bar.add_task("", total=size)
+                summary = await import_log(lines, site, opened, Agents(), progress=lambda done: bar.update(task, completed=done))
+        except BadInput as error:
+            raise BadInput("FILE", error.mend) from None
+        if summary.lines and summary.dropped.get(DropReason.UNREADABLE) == summary.lines:
+            raise BadInput("FILE", "no line of it is in the combined or the common log format; see docs/what-counts.md")
+        title = f"{summary.lines:,} lines for {site} in {time.monotonic() - started:.2f} s"
         if summary.first is not None and summary.last is not None:
             title += f", views from {_moment(summary.first)} to {_moment(summary.last)} UTC"
+        rows = [(summary.counted, "counted"), (summary.already, "dealt with by an earlier import")]
+        rows += sorted(((n, f"not counted: {reason.value}") for reason, n in summary.dropped.items()), reverse=True)
         out = console()
-        out.print(title, soft_wrap=True)
-        out.print(number_table([row for row in rows if row[1]]))
+        say(out, title)
+        say_numbers(out, [row for row in rows if row[0]])
 
     _with_store(settings, run)
 
 
 @app.command()
 def check(store: StoreOption = None) -> None:
-    """Say in plain words whether settings and store are fit to serve with."""
+    """Say whether settings and store are fit to serve with.
+
+    The store proves it by taking a write; a store that does not exist yet is made.
+    """
     out = console()
-    settings = load_settings({"store": store})
+    settings = _settings(store=store)
 
     def fine(text: str) -> None:
-        out.print(label("ok    ", "green", text), soft_wrap=True)
+        say(out, ("ok", "green"), f"    {text}")
 
     def note(text: str) -> None:
-        out.print(label("note  ", "yellow", text), soft_wrap=True)
+        say(out, ("note", "yellow"), f"  {text}")
 
     for line in unknown_settings():
         note(line)
     fine(
         f"settings: counts for {', '.join(settings.sites)}; anyone may read {', '.join(settings.public_sites) or 'none of them'}"
     )
+    if settings.spool:
+        _prove_folder(settings.spool)
+        fine(f"spool: views wait in {settings.spool} while the store is away")
     if scheme_of(settings.store) == "memory":
         note("store: memory:// forgets everything when the server stops")
         return
@@ -218,37 +300,84 @@ def check(store: StoreOption = None) -> None:
         fine(f"store: {shown_url(settings.store)} takes a durable write in {(time.monotonic() - started) * 1000:.1f} ms")
         for site in settings.sites:
             numbers = (await opened.counts(site, [""], settings.window)).pages[""]
-            fine(f"{site}: {numbers.views:,} views in the past {window_words(settings.window)}, {numbers.total:,} in total")
+            past = f"{views_words(numbers.views)} in the past {window_words(settings.window)}"
+            fine(f"{site}: {past}, {numbers.total:,} in total")
 
     _with_store(settings, run)
 
 
-def _known_site(site: str, settings: Settings) -> str:
+def _settings(**given: str | None) -> Settings:
+    """The settings, those that options of a command give before all others."""
+    with _named_as_given(given):
+        settings = load_settings(given)
+        scheme_of(settings.store)
+    return settings
+
+
+@contextlib.contextmanager
+def _named_as_given(given: Mapping[str, str | None]) -> Iterator[None]:
+    """Let an error about a setting name the option, where that is what gave it."""
+    try:
+        yield
+    except SettingError as error:
+        option = error.setting.removeprefix(PREFIX).lower()
+        if given.get(option) is None:
+            raise
+        raise BadInput(f"--{option}", error.problem) from None
+
+
+def _site_name(written: str, settings: Settings) -> str:
     """The site's name as it is stored, with a note where the server would not count it."""
-    name = site.lower()
+    try:
+        (name,) = cast("tuple[str]", listed_sites([written]))
+    except ValueError:
+        raise BadInput("SITE", "write a host name such as example.com or localhost:8080, without https:// and a path") from None
     if name not in settings.sites:
-        note = f"{name} is not in FOOTFALL_SITES: a server with these settings neither counts nor shows it"
-        console(stderr=True).print(label("note: ", "yellow", note), soft_wrap=True)
+        note = f" {name} is not in {PREFIX}SITES: a server with these settings neither counts for it nor shows it"
+        say(console(stderr=True), ("note:", "yellow"), note)
     return name
 
 
+def _number(option: str, written: str, least: int, most: int) -> int:
+    """A whole number from `least` to `most`, from what was given with an option."""
+    if not re.fullmatch("[0-9]{1,18}", written) or not least <= int(written) <= most:
+        raise BadInput(option, f"write a whole number from {least} to {most}")
+    return int(written)
+
+
+def _window(written: str, longest: int) -> int:
+    """A window's width in seconds."""
+    seconds = whole_seconds(written)
+    if not isinstance(seconds, int) or not 1 <= seconds <= longest:
+        raise BadInput("--window", f"write a whole number of seconds from 1 to {longest}")
+    return seconds
+
+
+def _prove_folder(folder: str) -> None:
+    try:
+        path = Path(folder).expanduser()
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise SettingError(
+            setting_name("spool"), f"can't write in {folder} ({error.strerror}); name a folder that can be written, or off"
+        ) from None
+
+
 def _with_store(settings: Settings, run: Callable[[Store], Awaitable[None]]) -> None:
+    """Open the store, run with it, and close it whatever comes."""
     if scheme_of(settings.store) == "memory":
         raise SettingError(
-            "FOOTFALL_STORE", "memory:// lives in the server's own process; name a file, as in sqlite:///footfall.db"
+            setting_name("store"), "memory:// lives in the server's own process; name a file, as in sqlite:///footfall.db"
         )
 
-    @contextlib.asynccontextmanager
-    async def opened() -> AsyncIterator[Store]:
-        store = open_store(settings.store, time.time, settings.retention, settings.event_id_ttl)
+    async def work() -> None:
+        store = open_configured(settings, time.time)
         try:
-            yield store
+            await run(store)
         finally:
             await store.close()
-
-    async def work() -> None:
-        async with opened() as store:
-            await run(store)
 
     asyncio.run(work())
 

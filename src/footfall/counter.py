@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
+import math
 import random
 import secrets
 import time
@@ -192,6 +193,8 @@ class Counter:
         self._last_views = 0
         self._committing: asyncio.Task[None] | None = None
         self._draining = False
+        self._end = math.inf
+        self._attempt: asyncio.Timeout | None = None
         self._fill_target = 0
 
     @property
@@ -336,23 +339,33 @@ class Counter:
                 return
         for name, part in batch.sites.items():
             self._ledger.failed(name, part.views + open_batch.sites[name].repeated)
+        _log.warning("%d views were not acknowledged: %s", open_batch.views, error)
         open_batch.settle(None, str(error))
 
     async def _try_until(self, batch: Batch, deadline: float) -> Receipt:
         """Commit with the same batch id again and again until it succeeds or `deadline` (monotonic seconds) has passed."""
         pause = FIRST_PAUSE
         while True:
-            left = max(deadline - self._monotonic(), FIRST_PAUSE)
+            left = max(min(deadline, self._end) - self._monotonic(), FIRST_PAUSE)
             try:
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(left) as self._attempt:
                     return await self._store.commit(batch)
             except TimeoutError:
                 raise StoreUnavailable(f"no answer within {self._commit_timeout:g} s") from None
             except StoreUnavailable:
-                if self._monotonic() + pause >= deadline:
+                if self._monotonic() + pause >= min(deadline, self._end):
                     raise
+            finally:
+                self._attempt = None
             await asyncio.sleep(pause * random.uniform(0.5, 1))
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    def hurry(self, seconds: float) -> None:
+        """Let no view wait longer than `seconds` from now: the process is about to stop, and each must have heard by then."""
+        self._end = self._monotonic() + seconds
+        if self._attempt is not None and not self._attempt.expired():
+            soonest = asyncio.get_running_loop().time() + seconds
+            self._attempt.reschedule(min(soonest, self._attempt.when() or soonest))
 
     async def drain(self) -> None:
         """Take no more views; return when all that were taken are settled."""

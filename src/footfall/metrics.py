@@ -29,6 +29,7 @@ class Ledger:
     def __init__(self, *, shared: bool = False) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second line a row that says when it was first seen
         self._shared = shared
+        self._count_pending: Callable[[], int] = int
         self.registry = CollectorRegistry()
 
         def counter(name: str, help: str, *labels: str) -> Counter:
@@ -60,9 +61,17 @@ class Ledger:
             Info("footfall_build", "The version that runs.", registry=self.registry).info({"version": __version__})
 
     def watch_pending(self, pending: Callable[[], int]) -> None:
-        """Let the number of waiting views be asked for whenever the metrics are shown."""
-        if not self._shared:  # prometheus-client can't ask functions of other processes
+        """Let the number of waiting views be asked for whenever the metrics are shown.
+
+        That of other processes can't be asked for: see `note_pending`.
+        """
+        self._count_pending = pending
+        if not self._shared:
             self._pending.set_function(pending)
+
+    def note_pending(self) -> None:
+        """Write the number of waiting views down for the other processes to read; to be called about once a second."""
+        self._pending.set(self._count_pending())
 
     def received(self, site: str, views: int) -> None:
         """Views of a known site were taken in; one of the calls below follows for each."""

@@ -1,62 +1,87 @@
 """Running the server: uvicorn with uvloop and httptools, one process or several on one socket.
 
-The application is made in the process that serves, from the environment, so that one worker and many go the same way.
+What can stop the start, a taken port or an unusable store, is found before anything is announced and said in one line. The
+application is made in the process that serves, from the environment, so that one worker and many go the same way.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
+import logging
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
+from prometheus_client.multiprocess import mark_process_dead
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.basereload import BaseReload
 
+from footfall.errors import FootfallError, SettingError
 from footfall.instance import instance_name
 from footfall.logging_setup import set_up_logging
-from footfall.settings import Settings, load_settings
-from footfall.stores import open_store
+from footfall.settings import Settings, load_settings, setting_name
+from footfall.stores import open_configured
 from footfall.web.app import Front, make_app
+
+_log = logging.getLogger(__name__)
 
 #: Idle connections are kept this long: longer than the 60 s after which load balancers usually let go of theirs, so that
 #: it is never we who close one just as a request is sent on it.
 KEEP_ALIVE_SECONDS = 75
 
+#: A stopping server closes an idle connection only after this long, for the same reason: a busy client has sent the next
+#: request by then, and the reply to that tells it to send no more.
+LINGER_SECONDS = 0.25
+
 #: Where several workers share their metrics; read by prometheus-client when it is imported.
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
+_CLOSE = (b"connection", b"close")
+
+#: A name may stand for addresses, often of IPv6, that this machine does not have.
+_NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
 
 def application() -> Front:
-    """Make the application from the environment: what uvicorn calls in every worker."""
+    """Make the application from the environment: what uvicorn calls in every process that serves."""
     settings = load_settings()
     set_up_logging(settings.log_format, settings.log_level, sys.stderr)
     name = instance_name(settings.instance)
-    app = make_app(settings, f"{name}-{os.getpid()}" if settings.workers > 1 else name)
+    try:
+        app = make_app(settings, f"{name}-{os.getpid()}" if settings.workers > 1 else name)
+    except FootfallError as error:
+        if settings.workers == 1:
+            raise
+        _log.error("a worker could not start: %s", error)
+        raise SystemExit(1) from None
     _spare_the_collector()
     return app
 
 
-def serve(settings: Settings, *, reload: bool = False) -> None:
+def serve(settings: Settings, announce: Callable[[int], None], *, reload: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; then finish the requests under way, commit the last batch, and return.
 
-    Raises SettingError, StoreUnavailable or StoreUnusable before anything listens.
+    `announce` is called with the port once nothing stands in the way any more. Raises SettingError, StoreUnavailable or
+    StoreUnusable before that.
     """
     set_up_logging(settings.log_format, settings.log_level, sys.stderr)
-    if settings.workers > 1 or reload:
-        _prove_store(settings)
+    sockets = _listen(settings.host, settings.port)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)  # uvicorn raises the signal again when it has finished: that is a clean end
-    config: dict[str, Any] = {
+    options: dict[str, Any] = {
         "factory": True,
         "interface": "asgi3",
-        "host": settings.host,
-        "port": settings.port,
         "loop": "uvloop",
-        "http": "httptools",
+        "http": Connection,
         "ws": "none",
         "lifespan": "on",
         "log_config": None,
@@ -66,19 +91,133 @@ def serve(settings: Settings, *, reload: bool = False) -> None:
         "timeout_keep_alive": KEEP_ALIVE_SECONDS,
         "timeout_graceful_shutdown": max(1, round(settings.drain_seconds)),
     }
-    if settings.workers > 1:
-        with tempfile.TemporaryDirectory(prefix="footfall-metrics-") as folder:
-            os.environ[METRICS_FOLDER] = folder
-            uvicorn.run("footfall.server:application", workers=settings.workers, **config)
-    else:
-        uvicorn.run("footfall.server:application", reload=reload, **config)
+    config = uvicorn.Config("footfall.server:application", reload=reload, workers=settings.workers, **options)
+    port: int = sockets[0].getsockname()[1]
+    if settings.workers == 1 and not reload:
+        _Server(config, lambda: announce(port)).run(sockets)
+        return
+    _prove_store(settings)
+    announce(port)
+    if reload:
+        _reloader(config, sockets).run()
+        return
+    with tempfile.TemporaryDirectory(prefix="footfall-metrics-") as folder:
+        os.environ[METRICS_FOLDER] = folder
+        _Workers(config, sockets).run()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server in this process."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self._announce()
+
+
+class Connection(HttpToolsProtocol):
+    """A connection that tells its client before it is closed.
+
+    uvicorn, when it stops, closes idle connections at once, and a request that was just being sent on one gets no answer
+    (measured: 15 of 1,742 requests on 32 busy connections).
+    """
+
+    def shutdown(self) -> None:
+        """Begin to end it: with several workers not before all of them have stopped listening, for a client comes back."""
+        self.loop.call_later(LINGER_SECONDS if self.config.workers > 1 else 0, self._say_close)
+
+    def _say_close(self) -> None:
+        """Take one more request on an idle connection, if it comes soon; close a busy one after its reply. Both say so."""
+        if _CLOSE not in self.server_state.default_headers:
+            self.server_state.default_headers.append(_CLOSE)
+        if self.cycle is None or self.cycle.response_complete:
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(LINGER_SECONDS, self.timeout_keep_alive_handler)
+        else:
+            super().shutdown()
+
+
+class _Workers(Multiprocess):
+    """uvicorn's supervisor of several processes."""
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace those that died; what waited in them waits no longer."""
+        before = {each.pid for each in self.processes}
+        super().keep_subprocess_alive()
+        for pid in before - {each.pid for each in self.processes}:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]  # prometheus-client leaves it untyped
+
+    def terminate_all(self) -> None:
+        """Stop them, and stop listening: what came to our own copy of the socket would never be answered."""
+        for each in self.sockets:
+            each.close()
+        super().terminate_all()
+
+
+def _reloader(config: uvicorn.Config, sockets: list[socket.socket]) -> BaseReload:
+    from uvicorn.supervisors import ChangeReload
+
+    return ChangeReload(config, uvicorn.Server(config).run, sockets)
+
+
+def _listen(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen on all addresses of a host name that this machine has. Raises SettingError."""
+    try:
+        found = dict.fromkeys(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE))
+    except OSError:
+        raise SettingError(setting_name("host"), f"no address is known for {host!r}; write an address of this machine") from None
+    listening: list[socket.socket] = []
+    missing: OSError | None = None
+    for family, _, _, _, address in found:
+        try:
+            listening.append(_listener(family, (address[0], port, *address[2:]), is_alone=len(found) == 1))
+            port = listening[-1].getsockname()[1]  # the one that was free, where port 0 was asked for
+        except OSError as error:
+            if error.errno not in _NO_SUCH_ADDRESS:
+                raise _not_listening(host, port, error) from None
+            missing = error
+    if missing and not listening:
+        raise _not_listening(host, port, missing)
+    return listening
+
+
+def _listener(family: socket.AddressFamily, address: tuple[Any, ...], *, is_alone: bool) -> socket.socket:
+    """A socket that listens on an address. Raises OSError."""
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:  # `::` alone takes in IPv4; beside an IPv4 address the port would be taken twice
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not is_alone)
+        listener.bind(address)
+        listener.listen()
+        listener.set_inheritable(True)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _not_listening(host: str, port: int, error: OSError) -> SettingError:
+    """Why a host and port can't be listened on, and whose fault it is."""
+    reason = (error.strerror or str(error)).lower()
+    if error.errno == errno.EADDRINUSE:
+        return SettingError(
+            setting_name("port"), f"{port} on {host}: {reason}; end the program that listens there, or write another"
+        )
+    if error.errno == errno.EACCES:
+        return SettingError(setting_name("port"), f"{port} on {host}: {reason}; write a port from 1024 on")
+    return SettingError(setting_name("host"), f"can't listen on {host}: {reason}; write an address of this machine")
 
 
 def _prove_store(settings: Settings) -> None:
     """Open the store once before other processes do, so that what is wrong with it is said in one line."""
 
     async def prove() -> None:
-        await open_store(settings.store, time.time, settings.retention, settings.event_id_ttl).close()
+        await open_configured(settings, time.time).close()
 
     asyncio.run(prove())
 

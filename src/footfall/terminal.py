@@ -1,13 +1,16 @@
-"""How numbers look on a terminal: tables, bars, periods and progress, in plain text that names from outside can't dress up."""
+"""How numbers look on a terminal: one line a page or reason, its number first and its name last, so that lines can be cut and
+searched. Nothing is wrapped or padded, and what is not a terminal gets plain text. Names from outside are shown, not obeyed: a
+control character comes out as its escape, and nothing is taken for markup.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NoReturn
 
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 #: Width of the longest bar, in characters.
@@ -22,8 +25,37 @@ _PERIOD_WORDS: Mapping[str, str] = {
 }
 
 
+class _Console(Console):
+    """A console whose reader may go away: then the rest is nobody's, and that is no error."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())  # what is still buffered goes there
+        raise SystemExit(0)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that colours nothing by itself."""
+    return _Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+
+
+def say(out: Console, *parts: str | tuple[str, str]) -> None:
+    """Print one line, however long; a part is a text, or a text and its style. Every part is made `shown`."""
+    line = Text.assemble(*(shown(part) if isinstance(part, str) else (shown(part[0]), part[1]) for part in parts))
+    out.print(line, soft_wrap=True)
+
+
+def shown(text: str) -> str:
+    r"""The text with everything that is not printable as an escape: a terminal's escape character becomes ``\x1b``."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
 def window_words(seconds: int) -> str:
     """A window's width in words: "minute", "90 seconds"."""
+    if seconds == 1:
+        return "second"
     return "minute" if seconds == 60 else f"{seconds} seconds"
 
 
@@ -32,36 +64,27 @@ def period_words(period: str) -> str:
     return _PERIOD_WORDS[period]
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A console that colours nothing by itself."""
-    return Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+def views_words(views: int) -> str:
+    """A number of views in words: "1 view", "1,728 views"."""
+    return f"{views:,} view" if views == 1 else f"{views:,} views"
 
 
-def label(word: str, style: str, text: str) -> Text:
-    """A line that begins with a coloured word."""
-    return Text.assemble((word, style), text)
-
-
-def page_table(pages: Sequence[tuple[str, int]]) -> Table:
-    """Pages and their views, most viewed first, with a bar each."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Page", overflow="fold")
-    table.add_column("Views", justify="right")
-    table.add_column("", no_wrap=True)
-    most = max(views for _, views in pages)
+def say_pages(out: Console, pages: Sequence[tuple[str, int]]) -> None:
+    """Pages with their views and a bar each, in the order given."""
+    stroke = "━" if out.encoding.startswith("utf") else "="
+    most = max((views for _, views in pages), default=0)
+    width = len(f"{most:,}")
     for page, views in pages:
-        table.add_row(Text(page), Text(f"{views:,}", "bold"), Text("━" * max(1, round(BAR_WIDTH * views / most)), "red"))
-    return table
+        bar = stroke * max(1, round(BAR_WIDTH * views / most))
+        say(out, "  ", (f"{views:>{width},}", "bold"), "  ", (f"{bar:{BAR_WIDTH}}", "red"), "  ", page)
 
 
-def number_table(rows: Sequence[tuple[str, int]]) -> Table:
-    """Names and numbers."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
-    table.add_column("")
-    table.add_column("", justify="right")
-    for name, number in rows:
-        table.add_row(Text(name), Text(f"{number:,}", "bold"))
-    return table
+def say_numbers(out: Console, rows: Iterable[tuple[int, str]]) -> None:
+    """Numbers and what each of them counts."""
+    written = [(f"{number:,}", name) for number, name in rows]
+    width = max((len(number) for number, _ in written), default=0)
+    for number, name in written:
+        say(out, "  ", (f"{number:>{width}}", "bold"), "  ", name)
 
 
 def progress_bar(total: int | None) -> Progress:

@@ -17,6 +17,8 @@ import pytest
 
 from footfall.model import DAY, DEFAULT_RETENTION, HOUR, Batch, Count, Retention, SiteBatch, SiteReceipt, Tier
 from footfall.stores import Store, open_store
+from tests.contract.redis_places import cluster, open_in_tiny_pieces, open_redis, single, with_sentinels
+from tests.servers import Engine
 
 SITE = "example.com"
 OTHER_SITE = "example.org"
@@ -86,6 +88,12 @@ async def _file() -> AsyncIterator[str]:
 BACKENDS = (
     Backend("memory", _nowhere, lasts=False, is_specification=True),
     Backend("sqlite", _file),
+    Backend("redis", single(Engine.REDIS), open=open_redis),
+    Backend("redis-tiny-pieces", single(Engine.REDIS), open=open_in_tiny_pieces),
+    Backend("redis-6.2", single(Engine.OLDEST_REDIS), open=open_redis),
+    Backend("valkey", single(Engine.VALKEY), open=open_redis),
+    Backend("redis-sentinel", with_sentinels, open=open_redis),
+    Backend("redis-cluster", cluster, open=open_redis),
 )
 
 

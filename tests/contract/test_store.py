@@ -142,7 +142,7 @@ async def test_an_event_id_belongs_to_a_site(store: Store, writer: Writer) -> No
 
 @pytest.mark.parametrize("ttl", [1, 10, 600])
 async def test_an_event_id_is_remembered_for_its_lifetime_exactly(place: Place, clock: Clock, ttl: int) -> None:
-    """After `event_id_ttl` seconds the same id is a new view; a duplicate does not make it live longer."""
+    """After `event_id_ttl` seconds the same id is a new view, and remembered anew; a duplicate does not make it live longer."""
     store = place.open(event_id_ttl=ttl)
     writer = Writer(store)
     await writer.count(events={EVENT: ("/", None)})
@@ -150,6 +150,7 @@ async def test_an_event_id_is_remembered_for_its_lifetime_exactly(place: Place, 
     assert (await writer.count(events={EVENT: ("/", None)})).duplicates == {EVENT}
     clock.advance(1)
     assert (await writer.count(events={EVENT: ("/", None)})).duplicates == frozenset()
+    assert (await writer.count(events={EVENT: ("/", None)})).duplicates == {EVENT}
     assert (await count_of(store, "/")).total == 2
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from footfall.model import DAY, HOUR, MINUTE, PERIODS, WHOLE_SITE, Count, Span, Tier
+from footfall.model import DAY, HOUR, MINUTE, PERIODS, WHOLE_SITE, Count, SiteBatch, Span, Tier
 from footfall.stores import Store
 from footfall.stores.base import WRITER_MEMORY
 from tests.contract.conftest import OTHER_SITE, SHORT, SITE, START, Clock, Place, Writer, bucket_of, count_of, utc, views_of
@@ -151,17 +151,20 @@ async def test_a_view_too_old_for_a_tier_skips_that_tier_alone(place: Place, clo
         assert (await count_of(store, "/")).total == total + 1
 
 
-@pytest.mark.parametrize("second", [61, 70, 90, 120, 200])
+@pytest.mark.parametrize("second", [61, 80, 120])
 async def test_a_late_view_is_counted_however_short_seconds_are_kept(place: Place, clock: Clock, second: int) -> None:
-    """A view older than the second tier's retention is in all coarser tiers, whatever its age."""
+    """A view older than the second tier's retention is in all coarser tiers, on every one of many sites."""
     store = place.open({**SHORT, Tier.SECOND: second})
     writer = Writer(store)
-    await writer.count({"/": 1})
-    for views in range(2, 30):
-        clock.advance(17)
-        await writer.count(timed={("/", clock.second - 7 * views): 1})
-        assert (await count_of(store, "/")).total == views
-        assert sum(n for _, n in (await store.newest(SITE, "/", Span(Tier.MINUTE, 20))).points) == views
+    sites = [f"{i}.example" for i in range(50)]
+    for views in range(1, 15):
+        late = SiteBatch(timed={("/", clock.second - second - views % 3): 1})
+        await writer.commit(dict.fromkeys(sites, late), sites[0])
+        for site in sites:
+            assert (await count_of(store, "/", site=site)).total == views
+        clock.advance(11)
+    for site in sites:
+        assert sum(n for _, n in (await store.newest(site, "/", Span(Tier.MINUTE, 20))).points) == 14
 
 
 async def test_months_and_the_total_are_kept_for_ever(store: Store, writer: Writer, clock: Clock) -> None:

@@ -233,19 +233,20 @@ class RedisCluster:
         raise ServerError(f"slot {slot} of {source.name} is never empty")
 
     def wait_settled(self, *, seconds: float = 20.0) -> None:
-        """Return once all running nodes are up, agree on who holds which slot, and every running replica has caught up."""
+        """Return once all running nodes are up and agree on who holds which slot and follows whom, and all replicas are linked."""
         self._wait(self._is_settled, "the cluster is settled", seconds)
 
     def _is_settled(self) -> bool:
         running = self._running
-        views = [self.members(node) for node in running]
-        deals = {frozenset((member.id, member.slots) for member in view if member.is_primary and member.slots) for view in views}
-        if len(deals) != 1 or not all(_is_up(node) for node in running):
-            return False
         ports = {node.port for node in running}
-        if not all(member.is_sound and member.is_linked for view in views for member in view if member.port in ports):
-            return False
-        return all(_self_is_primary(view) or node.follows() for node, view in zip(running, views, strict=True))
+        views = [[member for member in self.members(node) if member.port in ports] for node in running]
+        parts = {frozenset((member.id, member.primary_id, member.slots) for member in view) for view in views}
+        return (
+            len(parts) == 1
+            and all(member.is_sound and member.is_linked for view in views for member in view)
+            and all(_is_up(node) for node in running)
+            and all(_self_is_primary(view) or node.follows() for node, view in zip(running, views, strict=True))
+        )
 
     def _wait(self, claim: Callable[[], bool], what: str, seconds: float) -> None:
         wait_until(claim, what, seconds=seconds, shown=self._shown, despite=(redis.RedisError, ServerError))

@@ -35,9 +35,10 @@ _HEADER = re.compile(rb"\r\n(x-footfall|x-footfall-instance|content-length|conne
 class Report:
     """What became of the views. Each view is in one of `acknowledged`, `duplicate`, `spooled`, `dropped` and `failed`.
 
-    `sent` is the number of views of which at least one request was written, `requests` that of requests, repeated ones
-    included, `resent` those that were repeated because the connection turned out to be closed. A view that failed may have been counted. `instances` says how many replies each instance gave, `failures` how
-    often what went wrong, whether or not the view was acknowledged later; `seconds` how long all of it took.
+    `sent` is the number of views of which at least one request was written; `requests` that of requests, repeated ones
+    included; `resent` that of those repeated because the connection turned out to be closed. A view that failed may have been
+    counted. `instances` says how many replies each instance gave, `failures` how often what went wrong, whether or not the
+    view was acknowledged later; `seconds` how long all of it took.
     """
 
     sent: int = 0
@@ -114,6 +115,10 @@ class _Connection(asyncio.Protocol):
         end = self._received.find(b"\r\n\r\n")
         if end < 0 or self._answer is None or self._answer.done():
             return
+        if not self._received.startswith(b"HTTP/1.1 "):
+            self._fail(f"an answer that can't be read: {self._received[:20]!r}")
+            self.close()
+            return
         headers = {name.lower(): value for name, value in _HEADER.findall(self._received, 0, end + 2)}
         if len(self._received) < end + 4 + int(headers.get(b"content-length", 0)):
             return
@@ -177,7 +182,7 @@ class _Sender:
                 if self._resend and isinstance(error, _UnansweredError) and error.is_stale:
                     self._report.resent += 1
                     continue
-                self._report.failures[str(error)] += 1
+                self._report.failures[str(error) or type(error).__name__] += 1
                 if time.monotonic() + pause > give_up:
                     self._report.failed += 1
                     return
@@ -232,10 +237,10 @@ async def send_views(
 
     Connections are dealt out among the ports; one that breaks is made anew to the next port. `retry_seconds` is how long a view
     may be sent again with the same event id, after its first try; without ids (ValueError) it could be counted twice.
-    With `resend` a request is repeated at once, with or without an id, when the connection it was sent on had served before and
-    ends without a byte of an answer. So do browsers; nginx closes connections in this way when it reloads, and never when it has
-    passed the request on. A reply may take `reply_seconds`. Not more than `per_second` views are begun in a second, and none after `stop` is set or
-    `most_seconds` have passed.
+    With `resend` a request is repeated at once, with or without an id, when its connection had served before and ends without
+    a byte of an answer. So do browsers; nginx closes connections in this way when it reloads, and never when it has passed
+    the request on. A reply may take `reply_seconds`. Not more than `per_second` views are begun in a second, and none after
+    `stop` is set or `most_seconds` have passed.
     """
     if retry_seconds and not event_ids:
         raise ValueError("retry_seconds: only views with event ids may be sent again")

@@ -24,7 +24,7 @@ SHOWN_BYTES = 4000
 LOOK_SECONDS = 0.01
 
 #: Waits for the end of its input, which comes when the process that holds the other end is gone, however it went.
-_SENTRY = 'read -r _; kill -9 -- "-$1"; rm -rf -- "$2"'
+_SENTRY = 'read -r _; kill -s KILL -- "-$1"; rm -rf -- "$2"'
 
 
 class ServerError(Exception):
@@ -110,9 +110,15 @@ class Program:
     @property
     def is_running(self) -> bool:
         """Whether the program has not ended; a paused one has not."""
-        if self._popen.poll() is None:
-            return True
-        _dismiss(self._sentry)
+        if not self._finalizer.alive:
+            return False
+        try:
+            # Without reaping it: while it is a zombie, its pid and the group it led are nobody else's.
+            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                return True
+        except ChildProcessError:  # another thread has just done what follows
+            return False
+        self._finalizer()
         return False
 
     def written(self) -> str:
@@ -130,13 +136,13 @@ class Program:
         """Ask it to end (SIGTERM) and return its exit code. One that does not end in time is killed, and ServerError raised."""
         self._signal(signal.SIGTERM)
         self.resume()
-        try:
-            code = self._popen.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise ServerError(f"{self.name} did not end within {seconds:g} s of SIGTERM\n{self.last_words()}") from None
-        self._finalizer()
-        return code
+        deadline = time.monotonic() + seconds
+        while self.is_running:
+            if time.monotonic() > deadline:
+                self.kill()
+                raise ServerError(f"{self.name} did not end within {seconds:g} s of SIGTERM\n{self.last_words()}")
+            time.sleep(LOOK_SECONDS)
+        return self._popen.wait()
 
     def kill(self) -> None:
         """End it at once, and all that it started (SIGKILL)."""
@@ -163,17 +169,12 @@ class Program:
             os.kill(self.pid, number)
 
 
-def _dismiss(sentry: subprocess.Popen[bytes]) -> None:
-    """End a sentry that has nothing left to watch."""
+def _end(program: subprocess.Popen[bytes], sentry: subprocess.Popen[bytes]) -> None:
+    """Kill a program with its group, and take its sentry away first: once the program is reaped its pid may be another's."""
     sentry.kill()
     sentry.wait()
     if sentry.stdin is not None:
         sentry.stdin.close()
-
-
-def _end(program: subprocess.Popen[bytes], sentry: subprocess.Popen[bytes]) -> None:
-    """Kill a program with its group, and take its sentry away first: once the program is reaped its pid may be another's."""
-    _dismiss(sentry)
     with contextlib.suppress(ProcessLookupError, PermissionError):  # all of the group has ended (macOS says it the second way)
         os.killpg(program.pid, signal.SIGKILL)
     program.wait()

@@ -45,6 +45,8 @@ class _Rules:
         self.request_limit: int | None = None
         self.reply_limit: int | None = None
         self.mark = b""
+        self.marked = 0
+        self.every = 1
         self.reply_cuts = 0
 
 
@@ -95,8 +97,10 @@ class _Connection:
         seen = self._tail + chunk  # a mark may lie across two chunks
         self._tail = seen[max(len(seen) - len(self.rules.mark) + 1, 0) :]
         if self.rules.mark in seen:
-            self.rules.reply_cuts -= 1
-            self._reply_is_unwanted = True
+            self._tail = b""
+            self._reply_is_unwanted = self.rules.marked % self.rules.every == 0
+            self.rules.reply_cuts -= self._reply_is_unwanted
+            self.rules.marked += 1
 
 
 class _End(asyncio.Protocol):
@@ -250,15 +254,16 @@ class TcpProxy:
 
         self._tell(rule)
 
-    def lose_replies(self, times: int, mark: bytes = b"") -> None:
+    def lose_replies(self, times: int, mark: bytes = b"", *, every: int = 1) -> None:
         """Cut the connections of the next requests after the server answered and before a byte of the answer comes back.
 
-        Only requests that hold `mark` (say, b"EVALSHA") are meant. A connection has to carry one request at a time: it is cut
-        with the first bytes that the server sends after such a request went to it.
+        Only requests that hold `mark` (say, b"EVALSHA") are meant, and of them the first and each `every`th after it, so that
+        one that is sent again comes through. A connection has to carry one request at a time: it is cut with the first bytes
+        that the server sends after such a request went to it.
         """
 
         def rule() -> None:
-            self._rules.reply_cuts, self._rules.mark = times, mark
+            self._rules.reply_cuts, self._rules.mark, self._rules.every, self._rules.marked = times, mark, every, 0
 
         self._tell(rule)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -13,7 +11,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 import redis
 from redis.backoff import NoBackoff
@@ -22,7 +19,6 @@ from redis.retry import Retry
 from tests.servers import (
     HOST,
     Engine,
-    FootfallServer,
     RedisCluster,
     RedisServer,
     RedisWithSentinels,
@@ -31,7 +27,6 @@ from tests.servers import (
     free_port,
     wait_until,
 )
-from tests.servers.load import BROWSER
 from tests.servers.server import BUS_OFFSET
 
 #: A client that tries everything once.
@@ -50,19 +45,25 @@ def exists(pid: int) -> bool:
     return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def total(server: FootfallServer, site: str = "example.com") -> int:
-    """The views an instance says the site has had."""
-    return int(httpx.get(f"{server.url}/api/v1/sites/{site}/count").json()["total"])
+def is_lost(client: redis.Redis) -> bool:
+    """Whether the reply to an increment does not come back."""
+    try:
+        client.incr("count")
+    except redis.ConnectionError:
+        return True
+    return False
 
 
 def received(connection: socket.socket) -> bytes:
     """All that comes on a connection until it is reset, which it has to be."""
     found = b""
     connection.settimeout(5)
-    with pytest.raises(ConnectionResetError):
+    try:
         while chunk := connection.recv(100):
             found += chunk
-    return found
+    except ConnectionResetError:
+        return found
+    pytest.fail(f"the connection ended in peace behind {found!r}")
 
 
 class TestRedis:
@@ -100,7 +101,7 @@ class TestRedis:
                 client.ping()
 
     def test_tls(self) -> None:
-        """A server with TLS proves by the throw-away authority who it is, and takes only clients with a certificate if told so."""
+        """A server with TLS proves who it is, and takes only clients with a certificate if told so."""
         with RedisServer(tls=True, client_certificate=True) as server:
             assert server.ask("PING") is True
             assert server.certificates is not None
@@ -128,9 +129,9 @@ class TestStarting:
     def test_slow_start(self) -> None:
         """A server that never answers is given up after its time, with the end of its log, and is ended."""
         server = RedisServer()
-        server.start_seconds = 0.3
+        server.start_seconds = 0.7
         server.answers = lambda: False  # type: ignore[method-assign]  # a server that never answers is hard to come by
-        with pytest.raises(ServerError, match=r"not within 0\.3 s[\s\S]*Ready to accept connections"):
+        with pytest.raises(ServerError, match=r"not within 0\.7 s[\s\S]*Ready to accept connections"):
             server.__enter__()
         assert not exists(server.pid)
 
@@ -185,7 +186,9 @@ class TestSentinels:
             old = setup.primary
             assert (len(setup.replicas), len(setup.sentinels)) == (2, 3)
             assert all(replica.follows(old) for replica in setup.replicas)
-            old.ask("SET", "page", "/")
+            with old.client() as client:
+                client.set("page", "/")
+                assert client.execute_command("WAIT", 2, 5000) == 2
             new = setup.failover()
             assert new is not old
             assert new.ask("GET", "page") == "/"
@@ -199,7 +202,7 @@ class TestSentinels:
                 old = setup.primary
                 with old.client() as client:
                     client.set("page", end.__name__)
-                    assert client.execute_command("WAIT", 2, 1000) == 2
+                    assert client.execute_command("WAIT", 2, 5000) == 2
                 end(old)
                 new = setup.wait_for_other_primary(old)
                 assert new.ask("GET", "page") == end.__name__
@@ -241,7 +244,7 @@ class TestCluster:
                 old = cluster.primary_of("{site}")
                 with old.client() as client:
                     client.set("{site}", end.__name__)
-                    assert client.execute_command("WAIT", 1, 1000) == 1
+                    assert client.execute_command("WAIT", 1, 5000) == 1
                 end(old)
                 new = cluster.wait_for_other_primary(old, "{site}")
                 assert new.ask("GET", "{site}") == end.__name__
@@ -275,7 +278,10 @@ class TestProxy:
                 lost += 1
                 assert int(direct.get("count")) == lost
             assert (lost, proxy.cuts) == (50, 50)
-            assert client.incr("count") == 51
+            proxy.lose_replies(2, b"INCR", every=3)
+            outcomes = [is_lost(client) for _ in range(7)]
+            assert outcomes == [True, False, False, True, False, False, False]
+            assert client.incr("count") == 58
 
     def test_delay(self, store: RedisServer) -> None:
         """With a delay a round trip takes twice that, and what is sent keeps its order."""
@@ -284,21 +290,35 @@ class TestProxy:
             proxy.delay(0.05)
             started = time.monotonic()
             assert client.echo("a" * 300_000) == b"a" * 300_000
-            assert 0.1 <= time.monotonic() - started < 1
+            assert 0.1 <= time.monotonic() - started < 5
             proxy.pass_on()
             assert client.ping()
 
     def test_black_hole(self, store: RedisServer) -> None:
-        """What is held is not answered, and goes on its way afterwards."""
-        with TcpProxy(store.port) as proxy, redis.Redis(HOST, proxy.port, retry=ONCE, socket_timeout=0.1) as client:
+        """What is held is not answered, and everything is well afterwards."""
+        with (
+            TcpProxy(store.port) as proxy,
+            redis.Redis(HOST, proxy.port, retry=ONCE) as client,
+            redis.Redis(HOST, proxy.port, retry=ONCE, socket_timeout=0.1) as hasty,
+        ):
             client.set("held", 1)
             proxy.hold()
             with pytest.raises(redis.TimeoutError):
-                client.incr("held")
+                hasty.incr("held")
             assert store.ask("GET", "held") == "1"
             proxy.pass_on()
-            wait_until(lambda: store.ask("GET", "held") == "2", "what was held arrives")
-            assert client.get("held") == b"2"
+            assert client.ping()
+
+    def test_held_bytes(self, store: RedisServer) -> None:
+        """What was held goes on its way when the proxy passes on again, to a client that has waited for it."""
+        with TcpProxy(store.port) as proxy, socket.create_connection((HOST, proxy.port), timeout=10) as plain:
+            store.ask("SET", "held", 1)
+            proxy.hold()
+            plain.sendall(b"INCR held\r\n")
+            time.sleep(0.05)  # nothing tells that nothing comes
+            assert store.ask("GET", "held") == "1"
+            proxy.pass_on()
+            assert plain.recv(100) == b":2\r\n"
 
     def test_refusal(self, store: RedisServer) -> None:
         """Open connections are cut and new ones refused, until the proxy passes on again, on the same port."""
@@ -327,97 +347,3 @@ class TestProxy:
                 assert received(plain) == b""
             assert store.ask("GET", "half") == "0"
             assert proxy.cuts == 2
-
-
-class TestFootfall:
-    def test_life(self, tmp_path: Path) -> None:
-        """An instance serves, keeps all it acknowledged when it is killed, and ends with 0 when asked to."""
-        with FootfallServer(f"sqlite:///{tmp_path}/views.db", instance="one") as server:
-            reply = httpx.get(f"{server.url}/count?s=example.com&p=/", headers={"User-Agent": BROWSER})
-            assert (reply.headers["x-footfall"], reply.headers["x-footfall-instance"]) == ("counted", "one")
-            server.kill()
-            server.restart()
-            assert total(server) == 1
-            server.stop()
-            assert "stopped" in server.program.written()
-        assert not exists(server.pid)
-
-    def test_failed_start(self) -> None:
-        """An instance that can't start says so in its own words."""
-        with pytest.raises(ServerError, match="FOOTFALL_STORE"), FootfallServer("nonsense://"):
-            pass
-
-
-class TestLoad:
-    async def test_lost_replies(self, tmp_path: Path) -> None:
-        """Views whose replies are lost are sent again under their ids, and each is counted once; the report says all of it."""
-        with FootfallServer(f"sqlite:///{tmp_path}/views.db") as server, TcpProxy(server.port) as proxy:
-            proxy.lose_replies(20, b"GET /count")
-            report = await send_views(proxy.port, views=300, connections=8, event_ids=True, retry_seconds=5)
-            assert (report.sent, report.requests, report.failed, proxy.cuts) == (300, 320, 0, 20), report
-            assert (report.acknowledged, report.duplicate, report.stored) == (280, 20, 300), report
-            assert report.failures.total() == 20
-            assert report.instances == {"footfall-1": 300}
-            assert total(server) == 300
-
-            proxy.lose_replies(5, b"GET /count")
-            report = await send_views(proxy.port, views=50, connections=4, pages=["/a", "/b"])
-            assert (report.sent, report.requests, report.failed) == (50, 50, 5), report
-            assert (report.acknowledged, total(server)) == (45, 350), report
-
-            proxy.refuse()
-            report = await send_views(proxy.port, views=3)
-            assert (report.sent, report.failed, total(server)) == (0, 3, 350), report
-
-            report = await send_views(server.port, views=2, site="unknown.example")
-            assert report.dropped == {"unknown-site": 2}
-            with pytest.raises(ValueError, match="event ids"):
-                await send_views(server.port, views=1, retry_seconds=1)
-
-
-class TestNginx:
-    async def test_views(self, tmp_path: Path) -> None:
-        """All instances get views; one that is away is passed over, and a view whose reply is lost is not sent to another."""
-        with (
-            FootfallServer(f"sqlite:///{tmp_path}/1.db", instance="one") as one,
-            FootfallServer(f"sqlite:///{tmp_path}/2.db", instance="two") as two,
-            TcpProxy(two.port) as proxy,
-            Nginx([one.port, proxy.port]) as nginx,
-        ):
-            report = await send_views(nginx.port, views=200, connections=8)
-            assert report.acknowledged == 200, report
-            assert report.instances.keys() == {"one", "two"}
-
-            proxy.lose_replies(1, b"GET /count")
-            report = await send_views(nginx.port, views=50, connections=2)
-            assert (report.acknowledged, report.failures) == (49, {"answered with 502": 1}), report
-            assert total(one) + total(two) == 250
-
-            nginx.reload([proxy.port])
-            report = await send_views(nginx.port, views=50, connections=2)
-            assert report.instances == {"two": 50}, report
-
-            nginx.reload([proxy.port, one.port])
-            proxy.refuse()
-            report = await send_views(nginx.port, views=50, connections=2)
-            assert report.instances == {"one": 50}, report
-            assert total(one) + total(two) == 350
-
-    @pytest.mark.soak
-    async def test_rolling_restart(self, tmp_path: Path) -> None:
-        """Under load, instances are taken out, restarted and taken in again: no view fails, each is counted once."""
-        servers = [FootfallServer(f"sqlite:///{tmp_path}/{name}.db", instance=name) for name in ("one", "two", "three")]
-        with contextlib.ExitStack() as stack:
-            for server in servers:
-                stack.enter_context(server)
-            nginx = stack.enter_context(Nginx([server.port for server in servers]))
-            stop = asyncio.Event()
-            load = asyncio.create_task(send_views(nginx.port, views=100_000, per_second=500, resend=True, stop=stop))
-            for server in servers:
-                await asyncio.to_thread(nginx.reload, [other.port for other in servers if other is not server])
-                await asyncio.to_thread(server.restart)
-                await asyncio.to_thread(nginx.reload, [each.port for each in servers])
-            stop.set()
-            report = await load
-            assert report.acknowledged == report.sent > 0, report
-            assert sum(total(server) for server in servers) == report.sent

@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import NamedTuple
 
 from footfall.errors import SettingError, StoreUnavailable
 from footfall.model import Retention
+from footfall.settings import Settings
 from footfall.stores.base import Clock, Store
 from footfall.stores.memory import MemoryStore
+from footfall.stores.redis_urls import SCHEMES, read_url
 from footfall.stores.sqlite import SqliteStore
 
-__all__ = ["Clock", "Store", "open_store", "scheme_of"]
+__all__ = ["Clock", "Store", "open_configured", "open_store", "scheme_of"]
+
+
+class Options(NamedTuple):
+    """What a store is opened with besides its URL; each takes what concerns it. See `open_store`."""
+
+    clock: Clock
+    retention: Retention
+    event_id_ttl: int
+    window: int
+    durability: str
+
 
 #: Makes a store from what follows "scheme:" in its URL.
-Maker = Callable[[str, Clock, Retention, int], Store]
+Maker = Callable[[str, Options], Store]
 
 
-def _memory(rest: str, clock: Clock, retention: Retention, event_id_ttl: int) -> Store:
+def _memory(rest: str, options: Options) -> Store:
     if rest != "//":
         raise SettingError("FOOTFALL_STORE", "memory:// takes nothing behind it")
-    return MemoryStore(clock, retention, event_id_ttl)
+    return MemoryStore(options.clock, options.retention, options.event_id_ttl)
 
 
-def _sqlite(rest: str, clock: Clock, retention: Retention, event_id_ttl: int) -> Store:
+def _sqlite(rest: str, options: Options) -> Store:
     path = os.path.expanduser(rest.removeprefix("///"))
     if not rest.startswith("///") or not path or path.endswith("/"):
         raise SettingError("FOOTFALL_STORE", "write sqlite:///relative/file.db or sqlite:////absolute/file.db")
@@ -31,11 +46,18 @@ def _sqlite(rest: str, clock: Clock, retention: Retention, event_id_ttl: int) ->
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     except OSError as error:
         raise StoreUnavailable(f"can't make the folder of {path}: {error.strerror}; name another in FOOTFALL_STORE") from error
-    return SqliteStore(path, clock, retention, event_id_ttl)
+    return SqliteStore(path, options.clock, options.retention, options.event_id_ttl)
+
+
+def _redis(scheme: str, rest: str, options: Options) -> Store:
+    from footfall.stores.redis import RedisStore  # the driver is loaded only where it is used: it keeps other starts short
+
+    place = read_url(scheme, rest)
+    return RedisStore(place, options.retention, options.event_id_ttl, window=options.window, durability=options.durability)
 
 
 #: One row a backend.
-_MAKERS: Mapping[str, Maker] = {"memory": _memory, "sqlite": _sqlite}
+_MAKERS: Mapping[str, Maker] = {"memory": _memory, "sqlite": _sqlite} | {scheme: partial(_redis, scheme) for scheme in SCHEMES}
 
 
 def scheme_of(url: str) -> str:
@@ -51,11 +73,27 @@ def scheme_of(url: str) -> str:
     return scheme
 
 
-def open_store(url: str, clock: Clock, retention: Retention, event_id_ttl: int) -> Store:
+def open_store(
+    url: str, clock: Clock, retention: Retention, event_id_ttl: int, *, window: int = 60, durability: str = "primary"
+) -> Store:
     """Open the store a URL names.
 
-    Raises SettingError where the URL can't be read, StoreUnavailable where the store can't be reached or opened now, and
-    StoreUnusable where it is not ours or too new. `event_id_ttl` is in seconds.
+    Raises SettingError where the URL or an option can't be read, StoreUnavailable where the store can't be opened now, and
+    StoreUnusable where it is not ours or too new; a store on other machines is not asked for anything before its first call.
+    `clock` is for stores that have none of their own. `event_id_ttl` and `window` are in seconds; windows of that width are cheap
+    to read. `durability` is "primary", or "replicas:N" where the store has replicas.
     """
     scheme = scheme_of(url)
-    return _MAKERS[scheme](url[len(scheme) + 1 :], clock, retention, event_id_ttl)
+    return _MAKERS[scheme](url[len(scheme) + 1 :], Options(clock, retention, event_id_ttl, window, durability))
+
+
+def open_configured(settings: Settings, clock: Clock) -> Store:
+    """Open the store that the settings name; raises as `open_store` does."""
+    return open_store(
+        settings.store,
+        clock,
+        settings.retention,
+        settings.event_id_ttl,
+        window=settings.window,
+        durability=settings.durability,
+    )

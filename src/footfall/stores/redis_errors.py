@@ -31,19 +31,31 @@ _REPLIES: tuple[tuple[re.Pattern[str], type[StoreError], str], ...] = tuple(
             StoreUnavailable,
             "{} is a replica and takes no writes: name the primary in FOOTFALL_STORE, or Sentinels or a cluster that know it",
         ),
-        (r"NOREPLICAS|good replicas", StoreUnavailable, "Redis at {} takes no writes: too few of its replicas keep up (min-replicas-to-write)"),
-        (r"MISCONF|errors trying to|writing to the AOF", StoreUnavailable, "Redis at {} takes no writes: it can't save to its disk; see its log"),
+        (
+            r"NOREPLICAS|good replicas",
+            StoreUnavailable,
+            "Redis at {} takes no writes: too few of its replicas keep up (min-replicas-to-write)",
+        ),
+        (
+            r"MISCONF|errors trying to|writing to the AOF",
+            StoreUnavailable,
+            "Redis at {} takes no writes: it can't save to its disk; see its log",
+        ),
         (
             r"\bASK\b|TRYAGAIN|non local key|Multiple keys request during rehashing|same slot",
             StoreUnavailable,
             "{} is moving the site's slot to another node; it takes its views when that is done",
         ),
-        (r"CLUSTERDOWN|MASTERDOWN|[Cc]luster is down|not served", StoreUnavailable, "{} does not serve all its slots at the moment"),
+        (
+            r"CLUSTERDOWN|MASTERDOWN|[Cc]luster is down|not served",
+            StoreUnavailable,
+            "{} does not serve all its slots at the moment",
+        ),
         (r"BUSY", StoreUnavailable, "Redis at {} is busy with a script"),
         (r"UNKILLABLE|killed by user|SHUTDOWN", StoreUnavailable, "a script in Redis at {} was ended"),
         (r"FOOTFALLFORMAT", StoreUnusable, "the data at {} was written by a newer Footfall: upgrade this one"),
         (
-            r"WRONGTYPE|wrong kind of value|bad data format|Missing bytes|cmsgpack",
+            r"WRONGTYPE|wrong kind of value|[Bb]ad data format|Missing bytes|cmsgpack",
             StoreUnusable,
             "{} has keys named footfall:… that are not ours: use another database, or remove them",
         ),
@@ -57,15 +69,24 @@ _REPLIES: tuple[tuple[re.Pattern[str], type[StoreError], str], ...] = tuple(
             StoreUnusable,
             "the user at {} may not do what Footfall needs: let it run scripts and reach the keys footfall:*",
         ),
-        (r"NOAUTH|Authentication required", StoreUnusable, "{} wants a password: write it into FOOTFALL_STORE, or a password_file"),
+        (
+            r"NOAUTH|Authentication required",
+            StoreUnusable,
+            "{} wants a password: write it into FOOTFALL_STORE, or a password_file",
+        ),
         (r"WRONGPASS|invalid (username-)?password|without any password", StoreUnusable, "{} refused the user or password"),
         (r"DB index|Invalid Database", StoreUnusable, "{} has no such database: choose one that it has"),
-        (r"unknown command", StoreUnusable, "{} does not know a command that Footfall needs: use Redis 6.2 or Valkey 7.2, or later"),
+        (
+            r"unknown command",
+            StoreUnusable,
+            "{} does not know a command that Footfall needs: use Redis 6.2 or Valkey 7.2, or later",
+        ),
     )
 )
 
 _CERTIFICATE = re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|[Hh]ostname mismatch|IP address mismatch")
 _TLS = re.compile(r"SSL|TLS")
+_ROUTE = re.compile(r"READONLY|MASTERDOWN|CLUSTERDOWN|replica instances|[Cc]luster is down")
 
 
 def translate(error: BaseException, where: str) -> StoreError:
@@ -81,9 +102,13 @@ def translate(error: BaseException, where: str) -> StoreError:
     if isinstance(error, TimeoutError | exceptions.TimeoutError):
         return StoreUnavailable(f"no answer from {where} in time")
     if _CERTIFICATE.search(text):
-        return StoreUnusable(f"the certificate of {where} is not trusted: name its authority in ssl_ca_certs, and the host as it does")
+        return StoreUnusable(
+            f"the certificate of {where} is not trusted: name its authority in ssl_ca_certs, and the host as it does"
+        )
     if _TLS.search(text):
-        return StoreUnavailable(f"no TLS connection to {where}: does it serve TLS there, and does it want a client's certificate?")
+        return StoreUnavailable(
+            f"no TLS connection to {where}: does it serve TLS there, and does it want a client's certificate?"
+        )
     return StoreUnavailable(f"can't reach {where}: does it run, and is the address right?")
 
 
@@ -101,3 +126,9 @@ _CODES = {
     "AuthenticationWrongNumberOfArgsError": "WRONGPASS",
     "ModuleError": "unknown command",
 }
+
+
+def is_about_the_route(reply: exceptions.ResponseError) -> bool:
+    """Whether an error reply says that another server may have to be asked: a replica, or a cluster that is not whole."""
+    text = f"{_CODES.get(type(reply).__name__, '')} {reply}"
+    return _ROUTE.search(text) is not None

@@ -68,5 +68,5 @@ def compose(clock: ScriptClock) -> Mapping[str, Script]:
 
 
 def packed(**arguments: Any) -> bytes:
-    """A script's arguments as it reads them: a MessagePack map."""
+    """A script's arguments as it reads them: a MessagePack map of text, integers, lists and maps. Lua can't read its bytes."""
     return _msgpack.encode(arguments)

@@ -6,7 +6,8 @@
     redis+cluster://[user:password@]host[:port],…           rediss+cluster://
 
 Query parameters: `password_file`, `db`, `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, and for Sentinels `sentinel_username`,
-`sentinel_password` and `sentinel_password_file`. What can't be read is a SettingError; none repeats a secret.
+`sentinel_password` and `sentinel_password_file`. A % in a user or password is written %25. What can't be read is a SettingError;
+none repeats a secret.
 """
 
 from __future__ import annotations
@@ -109,8 +110,9 @@ def read_url(scheme: str, rest: str) -> Place:
     kind = SCHEMES[scheme]
     if not rest.startswith("//"):
         raise _refuse(f"write // behind {scheme}:")
-    location, _, query = rest[2:].partition("?")
-    user_info, at, location = location.rpartition("@")
+    # The last @ ends the password, so that one which should have been escaped, but was not, is taken as it stands.
+    user_info, at, location = rest[2:].rpartition("@")
+    location, _, query = location.partition("?")
     login = _login(user_info) if at else Login()
     words = _words(query, kind, scheme)
     if scheme == "unix":
@@ -177,10 +179,7 @@ def _address(text: str, kind: Kind) -> Address:
     match = _HOST.fullmatch(text)
     port = int(match["port"] or (SENTINEL_PORT if kind is Kind.SENTINEL else PORT)) if match else 0
     if match is None or not 1 <= port <= 65535:
-        raise _refuse(
-            "write the host as name:port, 192.0.2.1:port or [2001:db8::1]:port; in a user or password write %2F for /, %3F for ?, "
-            "%23 for # and %40 for @"
-        )
+        raise _refuse("write the host as name:port, 192.0.2.1:port or [2001:db8::1]:port, and %40 for an @ behind it")
     return Address(match["six"] or match["name"], port)
 
 

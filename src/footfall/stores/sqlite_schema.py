@@ -152,9 +152,9 @@ def translate(error: sqlite3.Error, path: str) -> StoreError:
     if code == sqlite3.SQLITE_FULL:
         return StoreUnavailable(f"no space left to write {path}; free some on its disk")
     if code == sqlite3.SQLITE_CANTOPEN:
-        return StoreUnavailable(f"can't open {path}; its folder must exist and be writable")
+        return StoreUnavailable(f"can't open {path}; its folder must exist and be writable, or name another in FOOTFALL_STORE")
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
-        return StoreUnavailable(f"can't write {path}; it and its folder must be writable")
+        return StoreUnavailable(f"can't write {path}; it and its folder must be writable, or name another in FOOTFALL_STORE")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreUnavailable(f"{path} is locked by another process")
     return StoreUnavailable(f"can't use {path}: {error}")

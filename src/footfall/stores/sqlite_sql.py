@@ -40,8 +40,8 @@ APPLIED = f"""SELECT w.sequence FROM site AS s JOIN writer AS w ON w.site = s.id
 REMEMBER_WRITER = """INSERT INTO writer (site, name, sequence, at, lasting) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET sequence = excluded.sequence, at = excluded.at, lasting = excluded.lasting"""
 EXPIRE_WRITERS = "DELETE FROM writer WHERE site = ? AND at <= ? AND NOT lasting"
-FIND_DUPLICATES = """SELECT event.id FROM json_each(?2) JOIN event ON event.site = ?1 AND event.id = value
-    WHERE until > ?3 AND NOT (writer = ?4 AND sequence = ?5)"""
+FIND_DUPLICATES = """SELECT event.id FROM json_each(?2) CROSS JOIN event ON event.site = ?1 AND event.id = value
+    WHERE +until > ?3 AND NOT (writer = ?4 AND sequence = ?5)"""
 REMEMBER_EVENTS = """INSERT INTO event (site, id, until, writer, sequence) SELECT ?1, value, ?2, ?3, ?4 FROM json_each(?5)
     WHERE true ON CONFLICT DO NOTHING"""
 EXPIRE_EVENTS = "DELETE FROM event WHERE site = ? AND until <= ?"
@@ -116,10 +116,12 @@ EXTENT = {
 FORGET_PAGE = {
     tier: f"DELETE FROM {tier.value} WHERE site = ?1 AND page = ?2 AND t IN (SELECT value FROM json_each(?3))" for tier in Tier
 }
-FORGET_SITE = tuple(
-    f"DELETE FROM {tier.value} WHERE site = ?1 AND (t, page) IN (SELECT t, page FROM {tier.value} WHERE site = ?1 LIMIT 5000)"
-    for tier in Tier
-) + tuple(
-    f"DELETE FROM {table} WHERE site = ?1 AND {key} IN (SELECT {key} FROM {table} WHERE site = ?1 LIMIT 5000)"
-    for table, key in (("page", "id"), ("writer", "name"), ("event", "id"))
+FORGET_SITE = (
+    *(
+        f"DELETE FROM {tier.value} WHERE site = ?1 AND (t, page) IN (SELECT t, page FROM {tier.value} WHERE site = ?1 LIMIT 5000)"
+        for tier in Tier
+    ),
+    "DELETE FROM page WHERE id IN (SELECT id FROM page WHERE site = ?1 LIMIT 5000)",
+    "DELETE FROM writer WHERE site = ?1 AND name IN (SELECT name FROM writer WHERE site = ?1 LIMIT 5000)",
+    "DELETE FROM event WHERE site = ?1 AND id IN (SELECT id FROM event WHERE site = ?1 LIMIT 5000)",
 )

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -27,7 +27,7 @@ from footfall.metrics import Ledger
 from footfall.reads import Reads
 from footfall.settings import Settings
 from footfall.spool import Spool
-from footfall.stores import Clock, Store, open_store
+from footfall.stores import Clock, Store, open_configured
 from footfall.web.access import Access
 from footfall.web.api import Api
 from footfall.web.count import CountEndpoint, PixelEndpoint
@@ -39,6 +39,13 @@ from footfall.web.replies import CountingReplies
 from footfall.web.static_files import StaticFiles
 
 _log = logging.getLogger(__name__)
+
+#: Views that wait when the server stops have this share of DRAIN_SECONDS; the rest is for telling those that the store did not
+#: confirm. Beyond DRAIN_SECONDS the server cuts off whoever still waits.
+STORE_SHARE = 0.75
+
+#: So often, in seconds, each of several workers notes how many views wait in it.
+NOTE_SECONDS = 1.0
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -76,6 +83,7 @@ class Parts(msgspec.Struct, frozen=True):
     """What the routes are made of."""
 
     store: Store
+    ledger: Ledger
     counter: Counter
     spool: Spool | None
     readiness: Readiness
@@ -84,7 +92,7 @@ class Parts(msgspec.Struct, frozen=True):
 
 def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
     """Build every part. Raises SettingError, StoreUnavailable or StoreUnusable where the store can't be opened."""
-    store = open_store(settings.store, clock, settings.retention, settings.event_id_ttl)
+    store = open_configured(settings, clock)
     ledger = Ledger(shared=settings.workers > 1)
     spool = None
     if settings.spool:
@@ -120,7 +128,7 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
         "favicon": files.favicon,
         "static": files.file,
     }
-    return Parts(store, counter, spool, readiness, answers)
+    return Parts(store, ledger, counter, spool, readiness, answers)
 
 
 def make_app(settings: Settings, instance: str, clock: Clock = time.time) -> Front:
@@ -129,11 +137,12 @@ def make_app(settings: Settings, instance: str, clock: Clock = time.time) -> Fro
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        with _draining_on_sigterm(parts.readiness, settings.unready_seconds):
-            if parts.spool:
-                parts.spool.start()
-            _log.info("counting for %s as instance %s", ", ".join(settings.sites), instance)
-            yield
+        async with _pending_noted(parts.ledger, settings.workers):
+            with _stopping_in_order(parts, settings):
+                if parts.spool:
+                    parts.spool.start()
+                _log.info("counting for %s as instance %s", ", ".join(settings.sites), instance)
+                yield
         parts.readiness.draining = True
         try:
             async with asyncio.timeout(settings.drain_seconds):
@@ -167,27 +176,57 @@ class Front:
         return answer(scope, receive, send)
 
 
+@contextlib.asynccontextmanager
+async def _pending_noted(ledger: Ledger, workers: int) -> AsyncIterator[None]:
+    """With several workers, keep each informed of how many views wait in the others."""
+
+    async def note() -> None:
+        while True:
+            ledger.note_pending()
+            await asyncio.sleep(NOTE_SECONDS)
+
+    noting = asyncio.create_task(note()) if workers > 1 else None
+    try:
+        yield
+    finally:
+        if noting:
+            noting.cancel()
+            ledger.note_pending()
+
+
 @contextlib.contextmanager
-def _draining_on_sigterm(readiness: Readiness, unready_seconds: float) -> Any:
-    """Between SIGTERM and the server's own handling of it, be unready while still serving, so that balancers turn away first."""
+def _stopping_in_order(parts: Parts, settings: Settings) -> Iterator[None]:
+    """Put our part of stopping before the server's own handling of signals, as long as it runs.
+
+    After SIGTERM it is unready while still serving, so that balancers turn away first; SIGINT, or a second SIGTERM, stops it
+    at once.
+    """
     loop = asyncio.get_running_loop()
-    servers_own = signal.getsignal(signal.SIGTERM)
+    servers_own = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        parts.readiness.draining = True
+        loop.call_soon_threadsafe(parts.counter.hurry, settings.drain_seconds * STORE_SHARE)
+        own = servers_own[signal.Signals(signum)]
+        if not callable(own):
+            raise SystemExit(0)
+        own(signum, frame)
 
     def drain(signum: int, frame: FrameType | None) -> None:
-        first, readiness.draining = not readiness.draining, True
-        if not callable(servers_own):
-            raise SystemExit(0)
-        if first and unready_seconds:
-            loop.call_soon_threadsafe(loop.call_later, unready_seconds, servers_own, signum, frame)
+        if settings.unready_seconds and not parts.readiness.draining:
+            parts.readiness.draining = True
+            loop.call_soon_threadsafe(loop.call_later, settings.unready_seconds, stop, signum, frame)
         else:
-            servers_own(signum, frame)
+            stop(signum, frame)
 
     try:
         signal.signal(signal.SIGTERM, drain)
+        signal.signal(signal.SIGINT, stop)
     except ValueError:  # not the main thread: whoever runs us there stops us in another way
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, servers_own)
+        for number, own in servers_own.items():
+            signal.signal(number, own)

@@ -39,7 +39,8 @@ def _try_again(_: Request, error: Exception) -> Response:
 
 
 def _store_away(_: Request, error: Exception) -> Response:
-    _log.warning("the store could not answer: %s", error)
+    if not isinstance(error, NotAcknowledged):  # those the counter has logged, once for all views of a batch
+        _log.warning("the store could not answer: %s", error)
     return problem(503, "the store does not answer at the moment. Try again in a few seconds.", {"Retry-After": str(RETRY_AFTER)})
 
 

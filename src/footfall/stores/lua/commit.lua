@@ -1,8 +1,8 @@
 -- Apply one site's batch, once a writer and sequence, and say when, with what result and with which counts.
 --
 -- args: writer, sequence, lasting; pages {page: views}; timed [page, second, views, …]; ids [id, …] with id_pages and id_times (-1
--- where the view has no time of its own); wanted [page, …]; width of the counts; window, the width kept as a running sum; keep
--- {tier: seconds}; ttl of event ids and the most of them; fold, the pages folded at the end.
+-- where the view has no time of its own); wanted [page, …]; width of the counts; window, the width kept as a running sum; ttl of
+-- event ids and the most of them.
 --
 -- Gives back [0, second, seconds the clock is behind, places of the duplicates in ids, counts], [1] where the script is to be
 -- called again before it counts, because old seconds or minutes are in the way, or [2, …] where the counts are to be read apart.
@@ -58,7 +58,7 @@ if state then
   is_there, alarm = slide()
   if not is_there then return { AGAIN, alarm } end
   if state.open ~= minute and state.prev then
-    fold(BUDGET)
+    fold(args.moved)
     if state.prev then return { AGAIN, alarm } end
   end
   is_new_minute = state.open ~= minute
@@ -153,7 +153,7 @@ end
 -- Into the last part of a second, or into a new one where that would grow too large. `more` and `fill` say which and how full.
 local function put_second(t, names, numbers, more, fill)
   local base = second_key(t, 0)
-  if fill > 0 and fill + #names > PART then
+  if fill > 0 and fill + #names > args.part then
     more, fill = more + 1, 0
     call('EXISTS', base)
     parts[#parts + 1] = { base, more }
@@ -219,7 +219,7 @@ local until_ = now + args.ttl
 local ended, tail, is_new_slot, room
 if #fresh > 0 then
   ended = 0
-  local line = call('LRANGE', ids_line_key(), 0, BUDGET - 1)
+  local line = call('LRANGE', ids_line_key(), 0, args.moved - 1)
   if #line == 0 then state.ids = 0 end
   for _, entry in ipairs(line) do
     local by, n = entry:match('^(%d+):(%d+)$')
@@ -279,5 +279,5 @@ end
 save()
 
 -- The batch is in. What follows is house-keeping, which the next call may as well do.
-if state.prev then fold(args.fold) end
+if state.prev then fold(args.folded) end
 return receipt(now, alarm, duplicates_of(found, args.ids, number .. ':' .. sequence .. ':'))

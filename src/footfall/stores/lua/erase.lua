@@ -1,5 +1,6 @@
--- Erase buckets of a site that was forgotten: those of args.tier that begin at args.starts, under the keys of args.born.
--- They are out of reach already, and would expire by themselves.
+-- Erase buckets of a site that was forgotten: those of args.tier that begin at args.starts, under the keys of args.born. They are
+-- out of reach already. Without starts, all is erased, and the note of it goes.
+if #args.starts == 0 then return call('HDEL', SITE .. ':forgotten', args.born) end
 state = { born = args.born }
 local keys = {}
 for _, start in ipairs(args.starts) do

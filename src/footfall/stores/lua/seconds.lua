@@ -1,11 +1,11 @@
--- The entries of a site's seconds, from part args.part of second args.first to second args.last, some 2,000 a call:
+-- The entries of a site's seconds, from part args.behind of second args.first to second args.last, some 2,000 a call:
 -- [next second, next part, [page, views, …]]; a page may be there several times. Changes nothing.
-local t, part, flat = args.first, args.part, {}
+local t, part, flat = args.first, args.behind, {}
 if not state or state.born ~= args.born then return { args.last + 1, 0, flat } end
 local last = math.min(args.last, state.newest)
 t = math.max(t, oldest_kept('second'))
 local looked = 0
-while t <= last and #flat < 2 * PART and looked < PART do
+while t <= last and #flat < 2 * args.part and looked < args.moved do
   local more = 0
   local entries = call('HGETALL', second_key(t, part))
   for i = 1, #entries, 2 do

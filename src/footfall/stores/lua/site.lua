@@ -1,7 +1,9 @@
 -- What all scripts share: a site's keys (the one place where they are named), its state, its time, and the sums that are read.
 --
 -- KEYS[1] is the site's own key; all its other keys are made from it here and lie in the same slot, for the {site} in their names.
--- ARGV[1] is a MessagePack map, `args`. Numbers are integers below 2^53, which Lua's numbers hold exactly.
+-- ARGV[1] is a MessagePack map, `args`. Numbers are integers below 2^53, which Lua's numbers hold exactly. In every script's args:
+-- keep {tier: seconds}, and how much a call does at once: `part`, the entries in one part of a second; `moved`, those that go into
+-- the running sum or out of it; `folded`, the pages of a passed minute that a commit folds.
 --
 -- Lua is not undone when it fails. So each step of a script first reads, and so touches, every key it will write: a wrong type
 -- or a key that has gone to another cluster node ends it there. Only then it writes, and all it writes is one consistent change.
@@ -13,7 +15,6 @@ local SITE, args = KEYS[1], cmsgpack.unpack(ARGV[1])
 local WHOLE, MORE = '', '\1'
 local FORMAT = 1
 local RUN = 2500 -- values unpacked into one command; Lua's limit is some 8,000
-local PART = 2000 -- entries in one part of a second: what a script takes into the running sum, or out of it, at once
 local SLACK = 60 -- seconds a bucket outlives its retention: whether it still counts is always reckoned, never left to the expiry
 local WRITER_MEMORY = 604800
 

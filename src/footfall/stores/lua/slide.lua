@@ -1,6 +1,5 @@
 -- The running sum: seconds that are too old leave it, each entry once, a bounded number of entries a call.
 
-local BUDGET = 2000 -- entries moved in one call; what is left over is for the next
 local UNUSED = 60 -- seconds after which another width may take the place of the one that is kept
 
 local function save() call('SET', SITE, cmsgpack.pack(state)) end
@@ -87,7 +86,7 @@ local function slide()
   end
   if not is_behind then state.behind = nil end
   start = now - state.width + 1
-  local budget = BUDGET
+  local budget = args.moved
   if state.high then
     state.high, state.hpart, budget = move(state.high, state.hpart, state.newest + 1, 1, budget)
     if state.high > state.newest then state.high, state.hpart = nil, nil end

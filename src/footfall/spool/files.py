@@ -1,0 +1,146 @@
+"""Spool files: batches on disk, each in the order it came, in a SQLite file that one process has locked while it lives.
+
+A file knows what a batch looks like on disk and when it came; it knows no store, and not whether one is there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from footfall.model import Batch, SiteBatch
+
+SUFFIX = ".spool"
+
+_SCHEMA = """CREATE TABLE IF NOT EXISTS batch (id INTEGER PRIMARY KEY AUTOINCREMENT, boot TEXT NOT NULL, monotonic REAL NOT NULL,
+    wall INTEGER NOT NULL, body BLOB NOT NULL) STRICT"""
+
+
+class SpooledPart(msgspec.Struct, array_like=True):
+    """One site of a batch on disk. A time of None is to be filled in when the store's clock is known."""
+
+    site: str
+    pages: list[tuple[str, int]]
+    timed: list[tuple[str, int, int]]
+    events: list[tuple[str, str, int | None]]
+
+    @property
+    def views(self) -> int:
+        """How many views these are."""
+        return sum(n for _, n in self.pages) + sum(n for _, _, n in self.timed) + len(self.events)
+
+
+class SpooledBatch(msgspec.Struct, array_like=True):
+    """A batch on disk; `at` is the second its views came in by the store's clock, where that was known."""
+
+    writer: str
+    sequence: int
+    at: int | None
+    parts: list[SpooledPart]
+
+    @property
+    def views(self) -> int:
+        """How many views these are."""
+        return sum(part.views for part in self.parts)
+
+    def batch(self, at: int | None) -> Batch:
+        """The batch as it was, each view that had no time of its own at second `at` where that is known."""
+        return Batch(self.writer, self.sequence, {part.site: _site_batch(part, at) for part in self.parts})
+
+
+def encoded(batch: Batch, at: int | None) -> bytes:
+    """A batch as it goes on disk."""
+    parts = [_spooled_part(site, part) for site, part in batch.sites.items()]
+    return msgspec.msgpack.encode(SpooledBatch(batch.writer, batch.sequence, at, parts))
+
+
+def decoded(body: bytes) -> SpooledBatch:
+    """A batch from disk. Raises msgspec.MsgspecError where another version wrote it in another way."""
+    return msgspec.msgpack.decode(body, type=SpooledBatch)
+
+
+def _spooled_part(site: str, part: SiteBatch) -> SpooledPart:
+    events = [(id, page, at) for id, (page, at) in part.events.items()]
+    return SpooledPart(site, list(part.pages.items()), [(page, at, n) for (page, at), n in part.timed.items()], events)
+
+
+def _site_batch(part: SpooledPart, at: int | None) -> SiteBatch:
+    timed = {(page, own): n for page, own, n in part.timed}
+    pages = dict(part.pages)
+    if at is not None:
+        for page, n in pages.items():
+            timed[page, at] = timed.get((page, at), 0) + n
+        pages = {}
+    events = {id: (page, at if own is None else own) for id, page, own in part.events}
+    return SiteBatch(pages, timed, events)
+
+
+class Row(NamedTuple):
+    """A batch as it lies in a file, with when it came by the machine's two clocks; monotonic ones compare within a boot only."""
+
+    key: int
+    boot: str
+    monotonic: float
+    wall: int
+    body: bytes
+
+
+class SpoolFile:
+    """One file, locked for as long as it is open. BlockingIOError where another process has it; all raises sqlite3.Error."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
+            self._connection.execute(_SCHEMA)
+            #: Bytes of what waits in it.
+            self.size: int = self._connection.execute("SELECT coalesce(sum(length(body)), 0) FROM batch").fetchone()[0]
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def add(self, row: Row) -> None:
+        """Keep a batch durably; its key is given by the file."""
+        self._connection.execute("INSERT INTO batch (boot, monotonic, wall, body) VALUES (?, ?, ?, ?)", row[1:])
+        self.size += len(row.body)
+
+    def oldest(self) -> Row | None:
+        """The batch that has waited longest, None where none waits."""
+        found = self._connection.execute("SELECT id, boot, monotonic, wall, body FROM batch ORDER BY id LIMIT 1").fetchone()
+        return Row(*found) if found else None
+
+    def bodies(self) -> Iterator[bytes]:
+        """All batches, oldest first."""
+        for (body,) in self._connection.execute("SELECT body FROM batch ORDER BY id"):
+            yield body
+
+    def remove(self, key: int) -> None:
+        """Take a batch out."""
+        for (length,) in self._connection.execute("DELETE FROM batch WHERE id = ? RETURNING length(body)", (key,)).fetchall():
+            self.size -= length
+
+    def close(self) -> None:
+        """Let go; a file with nothing in it is removed. May raise OSError too; the lock is given up all the same."""
+        try:
+            is_empty = self.oldest() is None
+            self._connection.close()
+            if is_empty:
+                for path in (self.path, self.path.with_suffix(".lock")):
+                    path.unlink(missing_ok=True)
+        finally:
+            os.close(self._lock)
+
+    def leave(self) -> None:
+        """Let go of a file and leave it as it is."""
+        self._connection.close()
+        os.close(self._lock)

@@ -1,0 +1,279 @@
+"""The store for several instances: one Redis or Valkey, its replicas and Sentinels, or a cluster.
+
+A commit is one script call a site, all sites of a batch at once; inside it the site's batch is applied whole or not at all, and
+once. The server's clock decides the second. A commit writes seconds, the minute and the running sum of the window; minutes that
+have passed are folded into the coarser tiers later, and every read adds what is not folded yet. So numbers are exact whenever
+the folding happens. What the keys are, and what a key holds, is in `lua/site.lua`; how servers are reached, in `redis_routes.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from footfall.errors import SettingError, StoreUnavailable
+from footfall.model import (
+    DEFAULT_RETENTION,
+    MAX_BATCH_ENTRIES,
+    WHOLE_SITE,
+    Batch,
+    Count,
+    Counts,
+    Receipt,
+    Retention,
+    Series,
+    SiteBatch,
+    SiteReceipt,
+    Span,
+    Tier,
+    TopPages,
+)
+from footfall.stores.base import MAX_EVENT_IDS
+from footfall.stores.redis_calls import Call, Scripts
+from footfall.stores.redis_keys import site_key
+from footfall.stores.redis_pieces import forget_page, forget_site, pages_of, summed
+from footfall.stores.redis_scripts import ScriptClock, packed, server_clock
+from footfall.stores.redis_server import Reply
+from footfall.stores.redis_urls import Place
+from footfall.stores.redis_warnings import warnings_of
+
+_log = logging.getLogger(__name__)
+
+#: Pages or buckets that one script call reads, and pages times seconds where no running sum has that window.
+READ_AT_ONCE = 2000
+SUMMED_AT_ONCE = 40_000
+
+
+class Pieces(NamedTuple):
+    """How much a script call does at once, so that each stays short whatever the site's size.
+
+    `part`: entries in one part of a second's bucket. `moved`: entries that go into the running sum or out of it.
+    `folded`: pages of a passed minute that a commit folds into the coarser tiers on its way; a minute that would have to wait is
+    folded to its end before a third is opened.
+    """
+
+    part: int = MAX_BATCH_ENTRIES
+    moved: int = MAX_BATCH_ENTRIES
+    folded: int = 500
+
+
+#: Script calls that may lie between a call and its answer: some 2,000 entries each are moved into or out of the running sum.
+PATIENCE = 10_000
+
+_DURABILITY = re.compile(r"primary|replicas:([1-9]\d?)")
+
+
+def replicas_of(durability: str) -> int:
+    """How many replicas must confirm a commit: 0 for "primary", N for "replicas:N". SettingError for anything else."""
+    match = _DURABILITY.fullmatch(durability)
+    if match is None:
+        raise SettingError(
+            "FOOTFALL_DURABILITY", "write primary, or replicas:N with the number of replicas that shall confirm a view"
+        )
+    return int(match[1] or 0)
+
+
+class RedisStore:
+    """Counts in the Redis or Valkey at `place`.
+
+    `event_id_ttl` is in seconds; `window` (seconds) is the width kept as a running sum, any other is summed when it is asked
+    for. `durability` is "primary", or "replicas:N": then a commit counts once N replicas have confirmed it. `clock` is the
+    snippet that scripts take the time with; `pieces` says how much they do at once.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        retention: Retention = DEFAULT_RETENTION,
+        event_id_ttl: int = 600,
+        *,
+        window: int = 60,
+        durability: str = "primary",
+        clock: ScriptClock | None = None,
+        pieces: Pieces = Pieces(),  # noqa: B008 - a tuple can't change
+    ) -> None:
+        """Make the store. It connects when it is first asked: `ping` shows whether it can. Raises SettingError."""
+        self._retention = retention
+        self._common = pieces._asdict() | {"keep": {tier.value: seconds for tier, seconds in retention.items()}}
+        self._event_id_ttl = event_id_ttl
+        self._window = window
+        self._scripts = Scripts(place, clock or server_clock(), replicas_of(durability), self._common)
+        self._under_way = 0
+        self._is_closed = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    # Calls of the contract
+
+    async def commit(self, batch: Batch) -> Receipt:
+        with self._call():
+            replies = await self._commit_sites(batch)
+            receipt = {}
+            for site, part in batch.sites.items():
+                status, at, _, places, flat = (*replies[site], [])[:5]
+                ids = list(part.events)
+                counts = _counts(list(part.wanted), flat) if status == 0 else await self._counts_apart(site, part, batch.window)
+                receipt[site] = SiteReceipt(at, counts, frozenset(ids[place] for place in places))
+            return receipt
+
+    async def _commit_sites(self, batch: Batch) -> Mapping[str, Reply]:
+        """Apply the batch to all its sites. A script that first has old seconds or minutes to take away is called again."""
+        waiting = {site: self._commit_arguments(part, batch) for site, part in batch.sites.items()}
+        replies: dict[str, Reply] = {}
+        for _ in range(PATIENCE):
+            if not waiting:
+                return replies
+            calls = [Call("commit", site_key(site), arguments) for site, arguments in waiting.items()]
+            for site, reply in zip(list(waiting), await self._scripts.run(calls, durable=True), strict=True):
+                self._warn_of_clock(reply[1 if reply[0] == 1 else 2])
+                if reply[0] != 1:
+                    replies[site] = reply
+                    del waiting[site]
+        raise StoreUnavailable(f"{self._scripts.place} does not get done with what has left a site's window")
+
+    def _commit_arguments(self, part: SiteBatch, batch: Batch) -> bytes:
+        times = part.events.values()
+        return packed(
+            **self._common,
+            writer=batch.writer,
+            sequence=batch.sequence,
+            lasting=batch.lasting,
+            pages=dict(part.pages),
+            timed=[word for (page, at), views in part.timed.items() for word in (page, max(at, 0), views)],
+            ids=list(part.events),
+            id_pages=[page for page, _ in times],
+            id_times=[-1 if at is None else max(at, 0) for _, at in times],
+            wanted=list(part.wanted),
+            width=batch.window,
+            window=self._window,
+            ttl=self._event_id_ttl,
+            most_ids=MAX_EVENT_IDS,
+        )
+
+    async def _counts_apart(self, site: str, part: SiteBatch, window: int) -> Mapping[str, Count]:
+        return (await self._read_counts(site, list(part.wanted), window)).pages
+
+    def _warn_of_clock(self, seconds: int) -> None:
+        if seconds:
+            _log.warning(
+                "the clock of %s is %d s behind the newest second of a site; its seconds go on from there, and its window was "
+                "summed up anew",
+                self._scripts.place,
+                seconds,
+            )
+
+    async def applied(self, site: str, writer: str) -> int:
+        with self._call():
+            return int(await self._scripts.ask("applied", site, writer=writer))
+
+    async def counts(self, site: str, pages: Sequence[str], window: int) -> Counts:
+        with self._call():
+            return await self._read_counts(site, pages, window)
+
+    async def _read_counts(self, site: str, pages: Sequence[str], window: int) -> Counts:
+        at_once = READ_AT_ONCE if window == self._window else max(1, SUMMED_AT_ONCE // window)
+        at = 0
+        found: dict[str, Count] = {}
+        for first in range(0, max(len(pages), 1), at_once):
+            some = list(pages[first : first + at_once])
+            at, flat = await self._scripts.ask("counts", site, pages=some, width=window, at=at)
+            found |= _counts(some, flat)
+        return Counts(at, found)
+
+    async def series(self, site: str, page: str, tier: Tier, start: int, end: int) -> Series:
+        with self._call():
+            starts = tier.starts(start, end)
+            at, points = 0, []
+            for first in range(0, max(len(starts), 1), READ_AT_ONCE):
+                some = starts[first : first + READ_AT_ONCE]
+                at, more = await self._points(site, page, tier, some, 0)
+                points += more
+            return Series(at, points)
+
+    async def newest(self, site: str, page: str, span: Span) -> Series:
+        with self._call():
+            buckets = 1 if span.tier is Tier.TOTAL else span.buckets
+            at, points = await self._points(site, page, span.tier, [], min(buckets, READ_AT_ONCE))
+            while len(points) < buckets:
+                first = span.tier.back(points[0][0], min(buckets - len(points), READ_AT_ONCE))
+                older = span.tier.starts(first, points[0][0])
+                points = (await self._points(site, page, span.tier, older, 0))[1] + points
+            return Series(at, points)
+
+    async def _points(
+        self, site: str, page: str, tier: Tier, starts: Sequence[int], buckets: int
+    ) -> tuple[int, list[tuple[int, int]]]:
+        at, flat = await self._scripts.ask("series", site, page=page, tier=tier.value, starts=starts, buckets=buckets)
+        return at, list(zip(flat[::2], flat[1::2], strict=True))
+
+    async def top(self, site: str, span: Span, limit: int, after: tuple[int, str] | None = None) -> TopPages:
+        with self._call():
+            if span == Span(Tier.SECOND, self._window):
+                found = await self._top_window(site, limit, after or (0, ""))
+                if found is not None:
+                    return found
+            at, views = await summed(self._scripts, self._retention, site, span)
+            entries = ((-n, page) for page, n in views.items() if n > 0)
+            if after is not None:
+                entries = (entry for entry in entries if entry > (-after[0], after[1]))
+            return TopPages(at, [(page, -n) for n, page in heapq.nsmallest(limit, entries)])
+
+    async def _top_window(self, site: str, limit: int, after: tuple[int, str]) -> TopPages | None:
+        """The top pages of the running sum; None where none of our width is kept."""
+        for _ in range(PATIENCE):
+            reply = await self._scripts.ask("top_window", site, window=self._window, limit=limit, views=after[0], page=after[1])
+            if reply[0] == 0:
+                return TopPages(reply[1], pages_of(reply[2]))
+            if reply[0] == 2:
+                return None
+            self._warn_of_clock(reply[1])
+        raise StoreUnavailable(f"{self._scripts.place} does not get done with what has left a site's window")
+
+    async def forget(self, site: str, page: str | None = None) -> None:
+        with self._call():
+            if page is None:
+                await forget_site(self._scripts, self._retention, self._event_id_ttl, site)
+            elif page != WHOLE_SITE:
+                await forget_page(self._scripts, self._retention, site, page)
+
+    async def ping(self) -> None:
+        with self._call():
+            await self._scripts.ping()
+
+    async def warnings(self) -> list[str]:
+        """What in the servers' settings puts views at risk, one line each. Raises as every call does."""
+        with self._call():
+            return await warnings_of(self._scripts)
+
+    async def close(self) -> None:
+        self._is_closed = True
+        await self._idle.wait()
+        await self._scripts.close()
+
+    # Scripts
+
+    @contextlib.contextmanager
+    def _call(self) -> Iterator[None]:
+        """A call under way, which `close` waits for."""
+        if self._is_closed:
+            raise StoreUnavailable("the store is closed")
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if self._under_way == 0:
+                self._idle.set()
+
+
+def _counts(pages: Sequence[str], flat: Sequence[int]) -> dict[str, Count]:
+    """Counts from a script's three numbers a page. A site that was never seen has none."""
+    if not flat:
+        return dict.fromkeys(pages, Count(0, 0, 0))
+    return {page: Count(*flat[3 * i : 3 * i + 3]) for i, page in enumerate(pages)}
