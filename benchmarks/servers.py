@@ -1,7 +1,7 @@
 """Starts the servers that are measured, pinned to one core, each on a free port, and asks them what they counted.
 
-To measure another server (another store, a naive counter, several instances behind a balancer), write a function like
-`footfall` and add its row to `LAUNCHES`. Only what was started here is stopped, by its process id.
+To measure another server, write a function like `footfall` and add its row to `LAUNCHES`; those with a Redis are in
+`redis_servers.py`. Only what was started here is stopped, by its process id.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -35,19 +35,23 @@ _POLL_SECONDS = 0.05
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where servers run: the cores of server and load generator, and the folder for their files."""
+    """Where servers run: the cores of server, load generator and store, and the folder for their files."""
 
     server_core: int
     load_core: int
+    store_core: int
     folder: Path
 
     @classmethod
     def on_this_machine(cls, folder: Path) -> Place:
-        """The first two cores we may use. Raises BenchmarkError where there is but one: the generator would slow the server."""
+        """The first cores we may use. A store that is a server gets the third or, where there are but two, the generator's.
+
+        Raises BenchmarkError where there is but one: the generator would slow the server.
+        """
         cores = sorted(os.sched_getaffinity(0))
         if len(cores) < 2:
             raise BenchmarkError("two cores are needed, one for the server and one for the load generator")
-        return cls(cores[0], cores[1], folder)
+        return cls(cores[0], cores[1], cores[min(2, len(cores) - 1)], folder)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -66,17 +70,24 @@ class Books(msgspec.Struct, frozen=True):
     commits: int
 
 
+class StoreWork(msgspec.Struct, frozen=True):
+    """What a store that is a server has done since its start: calls answered, and seconds of processor time."""
+
+    calls: int
+    cpu: float
+
+
 class Running:
     """A server that runs: where it listens, and which process it is."""
 
     def __init__(self, port: int, pid: int) -> None:
         self.url = f"http://{_HOST}:{port}"
+        self.port = port
         self.pid = pid
-        self._port = port
 
     def get(self, target: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Ask once. Raises OSError where nobody answers."""
-        connection = http.client.HTTPConnection(_HOST, self._port, timeout=10)
+        connection = http.client.HTTPConnection(_HOST, self.port, timeout=10)
         try:
             connection.request("GET", target, headers={"Host": SITE, **(headers or {})})
             reply = connection.getresponse()
@@ -86,23 +97,39 @@ class Running:
 
     def books(self) -> Books:
         """What was counted so far. Raises BenchmarkError where the server does not tell."""
-        total = self._expect(f"/api/v1/sites/{SITE}/count")
-        sums: dict[str, float] = {}
-        for family in text_string_to_metric_families(self._expect("/metrics").decode()):
-            for sample in family.samples:
-                if sample.labels.get("site", SITE) == SITE:
-                    sums[sample.name] = sums.get(sample.name, 0) + sample.value
+        sums = self.metrics()
         return Books(
-            stored=msgspec.json.decode(total, type=_Total).total,
+            stored=self.total(),
             counted=int(sums.get("footfall_views_counted_total", 0)),
             commits=int(sums.get("footfall_store_commits_total", 0)),
         )
+
+    def total(self) -> int:
+        """How many views of the site its store has. Raises BenchmarkError where the server does not tell."""
+        return msgspec.json.decode(self._expect(f"/api/v1/sites/{SITE}/count"), type=_Total).total
+
+    def metrics(self) -> Mapping[str, float]:
+        """Its metrics by name, summed over their labels. Raises BenchmarkError where the server does not tell."""
+        sums: dict[str, float] = {}
+        for family in text_string_to_metric_families(self._expect("/metrics").decode()):
+            for sample in family.samples:
+                sums[sample.name] = sums.get(sample.name, 0) + sample.value
+        return sums
+
+    def store_work(self) -> StoreWork | None:
+        """What its store has done; None where that is no server of its own."""
+        return None
 
     def memory(self) -> Memory:
         """The memory of the process, as the kernel counts it in /proc/PID/status."""
         lines = (line.split() for line in Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8").splitlines())
         kibibytes = {words[0]: int(words[1]) for words in lines if words[0] in ("VmRSS:", "VmHWM:")}
         return Memory(kibibytes["VmRSS:"] * 1024, kibibytes["VmHWM:"] * 1024)
+
+    def cpu_seconds(self) -> float:
+        """The processor time that the process's threads have had, user's and system's: proc_pid_stat(5), fields 14 and 15."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _expect(self, target: str) -> bytes:
         answer = self.get(target)
@@ -128,11 +155,14 @@ Launch = Callable[[Place], contextlib.AbstractContextManager[Running]]
 @contextlib.contextmanager
 def footfall(place: Place) -> Iterator[Running]:
     """`footfall serve` as it comes, on a new SQLite file, the site declared: the home site, its numbers public."""
-    environment = {
-        "FOOTFALL_STORE": f"sqlite:///{place.folder / 'footfall.db'}",
-        "FOOTFALL_SITES": SITE,
-        "FOOTFALL_INSTANCE": "benchmark",
-    }
+    with serve(place, f"sqlite:///{place.folder / 'footfall.db'}") as running:
+        yield running
+
+
+@contextlib.contextmanager
+def serve(place: Place, store: str, *, sites: Sequence[str] = (SITE,), instance: str = "benchmark") -> Iterator[Running]:
+    """`footfall serve` on the store of a URL. The first of the sites is the home site, and its numbers are public."""
+    environment = {"FOOTFALL_STORE": store, "FOOTFALL_SITES": ",".join(sites), "FOOTFALL_INSTANCE": instance}
     command = [str(Path(sys.executable).with_name("footfall")), "serve", "--host", _HOST, "--port", "{port}"]
     with _started(command, environment, place) as running:
         yield running
@@ -141,9 +171,16 @@ def footfall(place: Place) -> Iterator[Running]:
 @contextlib.contextmanager
 def bare(place: Place, headers: int) -> Iterator[Running]:
     """The constant 204 of bare.py under plain uvicorn, with `headers` headers, uvicorn's two among them."""
-    command = [sys.executable, "-m", "uvicorn", "benchmarks.bare:app", "--app-dir", str(_ROOT), "--host", _HOST]
-    command += ["--port", "{port}", "--loop", "uvloop", "--http", "httptools", "--no-access-log"]
-    with _started(command, {"BARE_HEADERS": str(max(0, headers - 2))}, place) as running:
+    with uvicorn("benchmarks.bare:app", {"BARE_HEADERS": str(max(0, headers - 2))}, place) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def uvicorn(app: str, environment: Mapping[str, str], place: Place, *options: str) -> Iterator[Running]:
+    """An application of this package under plain uvicorn, with the same event loop and parser as Footfall."""
+    command = [sys.executable, "-m", "uvicorn", app, "--app-dir", str(_ROOT), "--host", _HOST, "--port", "{port}"]
+    command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", *options]
+    with _started(command, environment, place) as running:
         yield running
 
 

@@ -220,7 +220,8 @@ class Counter:
             return batch.counted[view.site]
         part = batch.receipt[view.site]
         outcome = Outcome.DUPLICATE if repeated or view.event_id in part.duplicates else Outcome.COUNTED
-        return Settled(outcome, part.at if view.at is None else view.at, part.counts.get(view.page))
+        at = part.at if view.at is None else min(view.at, part.at)
+        return Settled(outcome, at, part.counts[view.page] if wanted else None)
 
     def _put(self, view: View, wanted: bool) -> tuple[_OpenBatch, bool]:
         """Put a view into the open batch: the batch, and whether its event id stands there already."""

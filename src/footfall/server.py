@@ -25,7 +25,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.basereload import BaseReload
 
-from footfall.errors import FootfallError, SettingError
+from footfall.errors import FootfallError, SettingError, StoreError
 from footfall.instance import instance_name
 from footfall.logging_setup import set_up_logging
 from footfall.settings import Settings, load_settings, setting_name
@@ -93,10 +93,10 @@ def serve(settings: Settings, announce: Callable[[int], None], *, reload: bool =
     }
     config = uvicorn.Config("footfall.server:application", reload=reload, workers=settings.workers, **options)
     port: int = sockets[0].getsockname()[1]
+    _prove_store(settings)
     if settings.workers == 1 and not reload:
         _Server(config, lambda: announce(port)).run(sockets)
         return
-    _prove_store(settings)
     announce(port)
     if reload:
         _reloader(config, sockets).run()
@@ -214,10 +214,22 @@ def _not_listening(host: str, port: int, error: OSError) -> SettingError:
 
 
 def _prove_store(settings: Settings) -> None:
-    """Open the store once before other processes do, so that what is wrong with it is said in one line."""
+    """Let the store prove that it takes a write, so that what is wrong with it is said in one line before anything serves.
+
+    With a spool the server starts all the same: views wait there until the store takes them.
+    """
 
     async def prove() -> None:
-        await open_configured(settings, time.time).close()
+        store = open_configured(settings, time.time)
+        try:
+            await store.ping()
+        except StoreError as error:
+            trouble = SettingError(setting_name("store"), str(error))
+            if not settings.spool:
+                raise trouble from None
+            _log.error("%s; views are spooled until the store takes them", trouble)
+        finally:
+            await store.close()
 
     asyncio.run(prove())
 

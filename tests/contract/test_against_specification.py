@@ -280,14 +280,19 @@ def compare(backend: Backend, examples: int, steps: int) -> None:
     )
 
 
-compared = pytest.mark.parametrize("row", [row for row in BACKENDS if not row.is_specification], ids=lambda row: row.name)
+ROWS = [row for row in BACKENDS if not row.is_specification]
+
+#: How many histories a run of the tests tries, shared out among the backends: about half a minute's worth.
+EXAMPLES = 120
+
+compared = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 
 
 @pytest.mark.timeout(600)  # finding a difference takes seconds, shortening what led to it up to five minutes
 @compared
 def test_every_backend_answers_as_the_specification_does(row: Backend) -> None:
     """Whatever is committed, repeated, forgotten and reopened, and however the clock goes, the answers are the same."""
-    compare(row, examples=30, steps=30)
+    compare(row, examples=EXAMPLES // len(ROWS), steps=30)
 
 
 @pytest.mark.soak

@@ -233,7 +233,7 @@ class RedisCluster:
         raise ServerError(f"slot {slot} of {source.name} is never empty")
 
     def wait_settled(self, *, seconds: float = 20.0) -> None:
-        """Return once all running nodes are up and agree on who holds which slot and follows whom, and all replicas are linked."""
+        """Return once all running nodes are up, agree on who holds which slot and follows whom, and replicas are linked."""
         self._wait(self._is_settled, "the cluster is settled", seconds)
 
     def _is_settled(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from footfall.model import DEFAULT_RETENTION, Batch, Retention, SiteBatch, SiteReceipt
+from footfall.model import DEFAULT_RETENTION, Batch, Retention, SiteBatch, SiteReceipt, Span, Tier
 from footfall.stores.redis import Pieces, RedisStore
 from footfall.stores.redis_scripts import ScriptClock
 from footfall.stores.redis_urls import read_url
@@ -73,7 +73,7 @@ class Writer:
         site: str = SITE,
     ) -> SiteReceipt:
         """Commit a batch under the next sequence; `events` are ids of views of page "/"."""
-        part = SiteBatch(pages, timed or {}, {id: ("/", None) for id in events}, frozenset(wanted))
+        part = SiteBatch(pages, timed or {}, dict.fromkeys(events, ("/", None)), frozenset(wanted))
         self.batch = Batch(self.batch.writer, self.batch.sequence + 1, {site: part}, self.batch.window)
         return await self.again(site)
 
@@ -92,22 +92,33 @@ async def total_of(store: RedisStore, page: str, site: str = SITE) -> int:
     return (await store.counts(site, [page], 60)).pages[page].total
 
 
+async def numbers_of(store: RedisStore, *pages: str) -> list[object]:
+    """All that can be read of some pages of the site, and of the writer "w"."""
+    found: list[object] = [await store.counts(SITE, pages, window) for window in (60, 200)]
+    for tier in Tier:
+        found += [await store.newest(SITE, page, Span(tier, 200)) for page in pages]
+        found.append(await store.top(SITE, Span(tier, 100), 99))
+    return [*found, await store.top(SITE, Span(Tier.SECOND, 60), 99), await store.applied(SITE, "w")]
+
+
 def keys_of(server: RedisServer) -> dict[str, Any]:
     """All keys of a server with their content, sets and hashes in no order; pings left out."""
-    with server.client() as client:
-        return {key: _content(client, key) for key in client.keys() if not key.endswith(":ping")}
+    with redis.Redis(*server.address, password=server.password, protocol=2) as client:
+        ask: Callable[..., Any] = client.execute_command
+        names = [name.decode() for name in ask("KEYS", "*") if not name.endswith(b":ping")]
+        return {name: _content(ask, name) for name in names}
 
 
-def _content(client: redis.Redis, key: str) -> Any:
-    look: dict[str, Callable[[], Any]] = {
-        "string": lambda: client.execute_command("DUMP", key, NEVER_DECODE=[]),
-        "hash": lambda: client.hgetall(key),
-        "set": lambda: client.smembers(key),
-        "zset": lambda: dict(client.zrange(key, 0, -1, withscores=True)),
-        "list": lambda: client.lrange(key, 0, -1),
-    }
-    kind = client.type(key)
-    return kind, look[str(kind)]()
+def _content(ask: Callable[..., Any], key: str) -> Any:
+    """A key's type and what it holds, in an order of its own."""
+    kind = ask("TYPE", key).decode()
+    if kind == "string":
+        return kind, ask("GET", key)
+    if kind == "list":
+        return kind, ask("LRANGE", key, 0, -1)
+    words = {"hash": ("HGETALL", key), "set": ("SMEMBERS", key), "zset": ("ZRANGE", key, 0, -1, "WITHSCORES")}[kind]
+    held = ask(*words)
+    return kind, sorted(held.items() if isinstance(held, dict) else held)
 
 
 def key_named(server: RedisServer, part: str) -> str:

@@ -254,6 +254,24 @@ async def test_a_spool_that_can_t_be_written_leaves_the_store_to_be_tried(bench:
     await until(lambda: not spool.takes_over, "the store is tried again")
 
 
+async def test_an_adopted_file_that_fails_holds_up_no_other(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """It is let go with a line in the log, for another process to adopt; what waits behind it is replayed."""
+    bench.store.is_away = True
+    spool = bench.spool()
+    await bench.take(spool, 1, writer="broken")
+    (path,) = files(bench)
+    await spool.close()
+    spool = bench.spool()
+    await bench.take(spool, 1)
+    with sqlite3.connect(path) as file:
+        file.execute("DROP TABLE batch")
+    file.close()
+    bench.store.is_away = False
+    await until(lambda: "w" in {batch.writer for batch in bench.store.applied_batches}, "the other is replayed")
+    assert path.exists()
+    assert [path.name in record.message for record in caplog.records if record.levelname == "ERROR"] == [True]
+
+
 @pytest.mark.parametrize("body", [b"\x81\xa1v\x02", b"\xc1"])
 async def test_a_file_that_can_t_be_read_is_left_as_it_is(bench: Bench, body: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """One that is no database, and one that another version wrote: the log names them, and all others are replayed."""

@@ -168,7 +168,7 @@ class Spool:
         self._replaying = asyncio.get_running_loop().create_task(self._replay(), name="footfall-replay")
 
     async def close(self) -> None:
-        """Stop replaying. What still waits stays on disk, for the next process that names the same folder. May be called twice."""
+        """Stop replaying. What still waits stays on disk, for the next process in this folder. May be called twice."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -208,14 +208,16 @@ class Spool:
         replayed = 0
         pause = FIRST_PAUSE
         while True:
+            is_news = pause == FIRST_PAUSE
             try:
                 views = await self._replay_oldest(file)
             except (StoreError, TimeoutError) as error:
-                level = logging.WARNING if pause == FIRST_PAUSE else logging.DEBUG
-                _log.log(level, "spooled views wait for the store: %s", str(error) or f"no answer within {REPLAY_TIMEOUT:g} s")
+                reason = str(error) or f"no answer within {REPLAY_TIMEOUT:g} s"
+                _log.log(logging.WARNING if is_news else logging.DEBUG, "spooled views wait for the store: %s", reason)
             except Exception as error:
                 self._away = False  # a spool that fails must not keep new views from a store that may be there
-                _log.exception("spooled views in %s can't be replayed: %s", file.path, error)
+                level = logging.ERROR if is_news else logging.DEBUG
+                _log.log(level, "spooled views in %s can't be replayed: %s", file.path, error, exc_info=error)
                 if file is not self._own:
                     return replayed
             else:

@@ -55,10 +55,11 @@ _REPLIES: tuple[tuple[re.Pattern[str], type[StoreError], str], ...] = tuple(
         (r"UNKILLABLE|killed by user|SHUTDOWN", StoreUnavailable, "a script in Redis at {} was ended"),
         (r"FOOTFALLFORMAT", StoreUnusable, "the data at {} was written by a newer Footfall: upgrade this one"),
         (
-            r"WRONGTYPE|wrong kind of value|[Bb]ad data format|Missing bytes|cmsgpack",
+            r"WRONGTYPE|wrong kind of value|FOOTFALLFOREIGN",
             StoreUnusable,
             "{} has keys named footfall:… that are not ours: use another database, or remove them",
         ),
+        (r"cluster support disabled", StoreUnusable, "{} is no cluster: write redis:// in FOOTFALL_STORE"),
         (
             r"MOVED|cluster mode",
             StoreUnusable,

@@ -24,6 +24,9 @@ CHECK_SECONDS = 1.0
 #: A store that does not take a write within this many seconds is not ready.
 CHECK_TIMEOUT = 2.0
 
+#: With a spool, a check that takes longer than this many seconds is not waited for: balancers give up after a second or two.
+SPOOL_PATIENCE = 0.5
+
 
 class Readiness:
     """Whether this instance can acknowledge views now: by the store or by its spool, and the process is not stopping."""
@@ -32,26 +35,26 @@ class Readiness:
         self._store = store
         self._spool = spool
         self._monotonic = monotonic
-        self._checked_at: float | None = None
-        self._problem: str | None = None
-        self._lock = asyncio.Lock()
+        self._checked_at = 0.0
+        self._checking: asyncio.Task[str | None] | None = None
         self.draining = False
 
     async def means(self) -> tuple[str | None, str]:
         """By what views can be acknowledged, "store" or "spool"; or None and what stands against it."""
         if self.draining:
             return None, "draining"
-        problem = await self._store_problem()
+        can_spool = self._spool is not None and self._spool.has_room
+        problem = await self._store_problem(SPOOL_PATIENCE if can_spool else None)
         if problem is None:
             return "store", ""
-        return ("spool", problem) if self._spool and self._spool.has_room else (None, problem)
+        return ("spool" if can_spool else None), problem
 
-    async def _store_problem(self) -> str | None:
-        async with self._lock:
-            if self._checked_at is None or self._monotonic() - self._checked_at >= CHECK_SECONDS:
-                self._problem = await self._check()
-                self._checked_at = self._monotonic()
-        return self._problem
+    async def _store_problem(self, patience: float | None) -> str | None:
+        """What stands against the store, as seen CHECK_SECONDS ago or less, waiting `patience` seconds at most."""
+        if self._checking is None or (self._checking.done() and self._monotonic() - self._checked_at >= CHECK_SECONDS):
+            self._checking = asyncio.create_task(self._check(), name="footfall-check")
+        await asyncio.wait({self._checking}, timeout=patience)
+        return self._checking.result() if self._checking.done() else "the store has not answered yet"
 
     async def _check(self) -> str | None:
         try:
@@ -61,6 +64,8 @@ class Readiness:
             return f"the store did not answer within {CHECK_TIMEOUT:g} s"
         except StoreError as error:
             return str(error)
+        finally:
+            self._checked_at = self._monotonic()
         return None
 
 

@@ -57,11 +57,11 @@ if state then
   local is_there
   is_there, alarm = slide()
   if not is_there then return { AGAIN, alarm } end
-  if state.open ~= minute and state.prev then
-    fold(args.moved)
-    if state.prev then return { AGAIN, alarm } end
-  end
   is_new_minute = state.open ~= minute
+  if state.prev then
+    fold(is_new_minute and args.moved or args.folded)
+    if is_new_minute and state.prev then return { AGAIN, alarm } end
+  end
   if is_new_minute then state.prev, state.open = state.open, minute end
 else
   local t = redis.call('TIME')
@@ -145,7 +145,7 @@ local function put_minute(of, names, numbers)
     if not old[i] then new[#new + 1] = names[i] end
   end
   if #new > 0 then
-    call('EXISTS', set)
+    call('SCARD', set)
     unfolded[#unfolded + 1] = { set, new }
   end
 end
@@ -155,7 +155,7 @@ local function put_second(t, names, numbers, more, fill)
   local base = second_key(t, 0)
   if fill > 0 and fill + #names > args.part then
     more, fill = more + 1, 0
-    call('EXISTS', base)
+    call('HLEN', base)
     parts[#parts + 1] = { base, more }
   end
   local old = bump(second_key(t, more), names, numbers, life('second', t))
@@ -277,7 +277,4 @@ elseif is_new_minute then
   call('EXPIRE', writers_key(), WRITER_MEMORY + 3600)
 end
 save()
-
--- The batch is in. What follows is house-keeping, which the next call may as well do.
-if state.prev then fold(args.folded) end
 return receipt(now, alarm, duplicates_of(found, args.ids, number .. ':' .. sequence .. ':'))

@@ -29,10 +29,12 @@ local WRITER_MEMORY = 604800
 --   low      the running sum holds the parts from (low, part) on to the newest or, while it is built up, to before (high, hpart)
 --   ids      how many event ids are remembered; writers: how many had one of the numbers that ids refer to
 --   lasting  whether a writer is remembered for ever; behind: whether the clock was found far behind and the sum built anew
-local raw = call('GET', SITE)
-local state = raw and cmsgpack.unpack(raw)
-if state and state.v ~= FORMAT then
-  return redis.error_reply('FOOTFALLFORMAT ' .. tostring(state.v))
+local raw, is_ours, state = call('GET', SITE), true, nil
+if raw then is_ours, state = pcall(cmsgpack.unpack, raw) end
+if raw and not (is_ours and type(state) == 'table' and tonumber(state.v)) then
+  return redis.error_reply('FOOTFALLFOREIGN ' .. SITE)
+elseif state and state.v ~= FORMAT then
+  return redis.error_reply('FOOTFALLFORMAT ' .. state.v)
 end
 
 -- A site's time never runs backward.

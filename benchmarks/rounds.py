@@ -1,0 +1,180 @@
+"""Heats of servers that answer one after the other under the same load, round after round, each run audited.
+
+No request may fail, and the store must have gained at least as many views as were answered and at most as many as were sent.
+This module knows no server and no gate: benchmarks bring heats, launches and tables.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from benchmarks import BenchmarkError, servers, wrk
+from benchmarks.progress import Steps
+from benchmarks.servers import Launch, Place, Running
+
+#: Requests that a run cut off are still being committed when it ends; they must not count for the next one.
+SETTLE_SECONDS = 0.2
+
+_WARM_UP_SECONDS = 1
+
+
+class Contender(msgspec.Struct, frozen=True):
+    """What is asked of a server, by its name among the launches (or of the bare one): a target, and what the client accepts.
+
+    Where there are many pages, the target lacks the page's number at its end.
+    """
+
+    label: str
+    server: str
+    target: str
+    accept: str = "*/*"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Host": servers.SITE, "User-Agent": servers.BROWSER, "Accept": self.accept}
+
+
+BARE_SERVER = "bare"
+
+#: What `/count` is asked, up to the page's number.
+COUNT_TARGET = f"/count?s={servers.SITE}&p=%2Fpage%2F"
+
+BARE = Contender("bare 204", BARE_SERVER, COUNT_TARGET)
+BARE_AGAIN = Contender("bare 204 again (the noise)", BARE_SERVER, COUNT_TARGET)
+
+
+class Heat(msgspec.Struct, frozen=True):
+    """Contenders that run one after the other under one load. The first is what the others are compared with."""
+
+    pages: int
+    connections: int
+    contenders: tuple[Contender, ...]
+
+    def target(self, contender: Contender) -> str:
+        """What wrk is given: one page's target, or what the targets of many begin with."""
+        return self.example(contender) if self.pages == 1 else contender.target
+
+    @staticmethod
+    def example(contender: Contender) -> str:
+        """One of the targets."""
+        return contender.target if contender.target == "/" else contender.target + "1"
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """One contender's run: requests a second, p50 and p99 in milliseconds, requests answered, and what was stored for them.
+
+    `calls` is how many calls a store that is a server of its own had, `store_cpu` the seconds of processor time that took it.
+    """
+
+    rate: float
+    p50: float
+    p99: float
+    answered: int
+    views: int | None = None
+    commits: int | None = None
+    calls: int | None = None
+    store_cpu: float | None = None
+
+    def for_views(self, amount: float | None) -> float | None:
+        """How much of an amount came to 1,000 views; None where it is not known."""
+        return amount / self.views * 1000 if self.views and amount is not None else None
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of the rounds: by heat and the contender's place in it one run a round, and how many headers the bare server sent.
+
+    `resident` is the memory in bytes of each server when all was over.
+    """
+
+    runs: Mapping[Heat, list[list[Measured]]]
+    headers: int
+    resident: Mapping[str, int]
+
+    def details(self) -> list[Mapping[str, object]]:
+        """All runs, for the results' file."""
+        return [
+            {"contender": contender.label, "pages": heat.pages, "connections": heat.connections, "rounds": runs}
+            for heat, measured in self.runs.items()
+            for contender, runs in zip(heat.contenders, measured, strict=True)
+        ]
+
+
+def run_rounds(
+    heats: Sequence[Heat], launches: Mapping[str, Launch], place: Place, steps: Steps, *, seconds: int, rounds: int
+) -> Outcome:
+    """Run all heats in every round. Each run lasts `seconds`. Raises BenchmarkError."""
+    steps.expect((1 + rounds) * sum(len(heat.contenders) for heat in heats))
+    runs: dict[Heat, list[list[Measured]]] = {heat: [[] for _ in heat.contenders] for heat in heats}
+    with contextlib.ExitStack() as stack:
+        names = {contender.server for heat in heats for contender in heat.contenders} - {BARE_SERVER}
+        running = {name: stack.enter_context(launches[name](place)) for name in sorted(names)}
+        headers = _inspect(heats, running)
+        running[BARE_SERVER] = stack.enter_context(servers.bare(place, headers))
+        for heat in heats:
+            for contender in heat.contenders:
+                steps.step(f"warming up: {_words(contender, heat)}")
+                _run(running[contender.server], contender, heat, place, _WARM_UP_SECONDS, seed=0)
+        for number in range(rounds):
+            for heat in heats:
+                for turn in range(len(heat.contenders)):
+                    which = (turn + number) % len(heat.contenders)  # nobody always runs first
+                    contender = heat.contenders[which]
+                    steps.step(f"round {number + 1} of {rounds}: {_words(contender, heat)}")
+                    runs[heat][which].append(_run(running[contender.server], contender, heat, place, seconds, seed=number + 1))
+        resident = {name: each.memory().resident for name, each in running.items()}
+    return Outcome(runs, headers, resident)
+
+
+def _words(contender: Contender, heat: Heat) -> str:
+    return f"{contender.label}, {heat.pages:,} pages, {heat.connections} connections"
+
+
+def _inspect(heats: Sequence[Heat], running: Mapping[str, Running]) -> int:
+    """Ask each contender once whether it counts as it should; how many headers the first that counts answers with."""
+    headers = 0
+    for heat in heats:
+        for contender in heat.contenders:
+            if contender.server == BARE_SERVER:
+                continue
+            server = running[contender.server]
+            before = server.books().stored
+            answer = server.get(heat.example(contender), contender.headers)
+            if answer.status not in (200, 204) or server.books().stored != before + 1:
+                outcome = answer.headers.get("x-footfall")
+                raise BenchmarkError(f"{contender.label} answered {answer.status} with X-Footfall: {outcome}; it must count")
+            if contender.accept == "application/json" and answer.status != 200:
+                raise BenchmarkError(f"{contender.label} answered no JSON: the site's numbers must be public")
+            headers = headers or len(answer.headers)
+    return headers
+
+
+def _run(running: Running, contender: Contender, heat: Heat, place: Place, seconds: int, seed: int) -> Measured:
+    """One run, and its audit."""
+    load = wrk.Load(heat.connections, seconds, heat.pages, seed)
+    url = running.url + heat.target(contender)
+    time.sleep(SETTLE_SECONDS)
+    if contender.server == BARE_SERVER:
+        run = wrk.run(url, contender.headers, load, place.load_core)
+        return Measured(run.rate, run.p50, run.p99, run.completed)
+    before, work = running.books(), running.store_work()
+    run = wrk.run(url, contender.headers, load, place.load_core)
+    after, work_after = running.books(), running.store_work()
+    stored = after.stored - before.stored
+    if not run.completed <= stored <= run.completed + heat.connections:
+        raise BenchmarkError(
+            f"{contender.label}: {run.completed} views were acknowledged and at most {heat.connections} more sent,"
+            f" but the store gained {stored}"
+        )
+    done = (None, None) if work is None or work_after is None else (work_after.calls - work.calls, work_after.cpu - work.cpu)
+    return Measured(
+        run.rate, run.p50, run.p99, run.completed, after.counted - before.counted, after.commits - before.commits, *done
+    )
+
+
+def ratios(runs: Sequence[Measured], base: Sequence[Measured], of: Callable[[Measured], float]) -> list[float]:
+    """What one figure of the runs is to the same of another contender's, round by round."""
+    return [of(run) / of(other) for run, other in zip(runs, base, strict=True)]

@@ -1,0 +1,288 @@
+"""Ways to a server: TLS, Unix sockets, users and passwords, Sentinels; and the replicas that a commit waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from footfall.errors import StoreError, StoreUnavailable, StoreUnusable
+from footfall.model import WHOLE_SITE
+from footfall.stores.redis import RedisStore
+from tests.servers import RedisServer, free_port
+from tests.servers.sentinel import RedisWithSentinels
+from tests.unit.redis_given import SITE, START, Clock, Writer, store_at, total_of, views_of
+
+SECRET = "s3cret/at?the#door"
+LIMITED = ("ACL", "SETUSER", "footfall", "on", f">{SECRET}", "~footfall:*", "+@all", "-@admin", "-@dangerous", "-keys")
+
+
+@asynccontextmanager
+async def opened(url: str, **options: object) -> AsyncIterator[RedisStore]:
+    """A store with a clock that stands still, closed afterwards."""
+    store = store_at(url, Clock(), **options)  # type: ignore[arg-type]  # options are handed on as they come
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def counts_at(url: str) -> None:
+    """A store at the URL counts and reads."""
+    async with opened(url) as store:
+        writer = Writer(store)
+        before = await total_of(store, "/")
+        await writer.store.ping()
+        await store.forget(SITE)
+        assert (await writer.count({"/": 1}, wanted=["/"])).counts["/"].total == 1
+        assert before in (0, 1)
+
+
+async def test_tls_is_spoken_with_a_trusted_server_alone() -> None:
+    """The server's certificate must be signed by the authority that is named; one's own is shown where it is asked for."""
+    with RedisServer(tls=True, client_certificate=True) as server:
+        files = server.certificates
+        assert files is not None
+        trust = f"ssl_ca_certs={files.authority}"
+        own = f"ssl_certfile={files.client}&ssl_keyfile={files.client_key}"
+        await counts_at(f"{server.url}?{trust}&{own}")
+        await counts_at(f"{server.url.replace('127.0.0.1', 'localhost')}?{trust}&{own}")
+        for url, kind, mend in (
+            (f"{server.url}?{own}", StoreUnusable, "ssl_ca_certs"),
+            (f"{server.url}?{trust}", StoreUnavailable, "TLS|can't reach"),
+            (server.url.replace("rediss", "redis"), StoreUnavailable, "can't reach"),
+        ):
+            async with opened(url) as store:
+                with pytest.raises(kind, match=mend):
+                    await store.ping()
+
+
+async def test_a_unix_socket_is_a_way() -> None:
+    """With a database and a password too."""
+    with RedisServer(socket=True, password=SECRET) as server:
+        await counts_at(server.socket_url)
+        await counts_at(f"{server.socket_url}?db=3")
+        assert server.ask("INFO", "keyspace").keys() == {"db0", "db3"}
+
+
+async def test_a_database_is_chosen_and_must_be_there() -> None:
+    """Numbers in one database are not those of another; a database the server has not is refused."""
+    with RedisServer() as server:
+        async with opened(f"{server.url}") as store, opened(f"{server.url[:-1]}5") as other:
+            await Writer(store).count({"/": 1})
+            assert await total_of(other, "/") == 0
+        async with opened(f"{server.url[:-1]}99") as store:
+            with pytest.raises(StoreUnusable, match="database"):
+                await store.ping()
+
+
+async def test_a_user_that_may_do_little_is_enough() -> None:
+    """Scripts and the keys footfall:* are all that is needed; what can't be seen is a note; less than that is said."""
+    with RedisServer() as server:
+        server.ask(*LIMITED)
+        url = f"redis://footfall:{SECRET}@127.0.0.1:{server.port}"
+        await counts_at(url)
+        async with opened(url) as store:
+            (note,) = [each for each in await store.warnings() if "CONFIG" in each]
+            assert "can't be seen" in note
+            server.ask("ACL", "SETUSER", "footfall", "resetkeys", "~other:*")
+            with pytest.raises(StoreUnusable, match=r"footfall:\*"):
+                await total_of(store, "/")
+            server.ask("ACL", "SETUSER", "footfall", "~footfall:*", "-evalsha", "-eval", "-script")
+            with pytest.raises(StoreUnusable, match="scripts"):
+                await total_of(store, "/")
+
+
+@pytest.mark.parametrize("credentials", ["", ":wrong@", "nobody:wrong@"])
+async def test_a_wrong_password_is_said_and_not_shown(credentials: str) -> None:
+    """The message names the server and no password."""
+    with RedisServer(password=SECRET) as server:
+        async with opened(f"redis://{credentials}127.0.0.1:{server.port}") as store:
+            with pytest.raises(StoreUnusable, match="password") as refused:
+                await store.ping()
+        assert str(server.port) in str(refused.value)
+        assert "wrong" not in str(refused.value).replace("wrong password", "")
+
+
+async def test_a_password_that_is_not_wanted_is_said() -> None:
+    """A server without passwords refuses one."""
+    with RedisServer() as server:
+        async with opened(f"redis://:{SECRET}@127.0.0.1:{server.port}") as store:
+            with pytest.raises(StoreUnusable, match="password"):
+                await store.ping()
+
+
+async def test_a_password_file_is_read_for_every_connection(tmp_path: Path) -> None:
+    """A new password in it is used as soon as a connection has to be made."""
+    path = tmp_path / "password"
+    path.write_text("old\n")
+    with RedisServer(password=SECRET) as server:
+        async with opened(f"redis://127.0.0.1:{server.port}?password_file={path}") as store:
+            with pytest.raises(StoreUnusable, match="password"):
+                await store.ping()
+            path.write_text(f"{SECRET}\n")
+            await store.ping()
+            path.unlink()
+            await store.ping()
+            server.ask("CLIENT", "KILL", "TYPE", "normal")
+            with pytest.raises(StoreError) as lost:
+                await store.ping()
+            assert "s3cret" not in str(lost.value)
+
+
+async def test_nobody_at_the_address_is_unavailable() -> None:
+    """One line, with the address: for a server, a socket, Sentinels and a cluster."""
+    port = free_port()
+    for url in (
+        f"redis://:{SECRET}@127.0.0.1:{port}",
+        "unix:///nowhere/redis.sock",
+        f"redis+sentinel://:{SECRET}@127.0.0.1:{port}/main",
+        f"redis+cluster://:{SECRET}@127.0.0.1:{port}",
+        f"redis://:{SECRET}@no-such-host.invalid:{port}",
+    ):
+        async with opened(url) as store:
+            with pytest.raises(StoreUnavailable, match="can't reach") as failed:
+                await store.ping()
+            assert str(port) in str(failed.value) or "/nowhere/redis.sock" in str(failed.value)
+            assert "\n" not in str(failed.value)
+            assert "s3cret" not in str(failed.value)
+
+
+# Sentinels
+
+
+async def test_the_primary_that_sentinels_name_is_followed() -> None:
+    """After a failover, the next calls go to the new primary; a Sentinel that is gone does not matter."""
+    with RedisWithSentinels(password=SECRET) as servers:
+        async with opened(servers.url, durability="replicas:1") as store:
+            writer = Writer(store)
+            for n in range(3):
+                await writer.count({"/": 1})
+                servers.sentinels[0].kill()
+                await _failover(servers, writer)
+                assert await total_of(store, "/") == 2 * (n + 1)
+                if n == 0:
+                    servers.sentinels[0].start()
+
+
+async def _failover(servers: RedisWithSentinels, writer: Writer) -> None:
+    """Kill the connections as a failover does: by a change of primary while a batch is to be counted."""
+    old = servers.primary
+    await asyncio.to_thread(servers.wait_settled)
+    servers.sentinels[1].ask("SENTINEL", "FAILOVER", servers.service)
+    await asyncio.to_thread(servers.wait_for_other_primary, old)
+    part = writer.batch
+    try:
+        await writer.count({"/": 1})
+    except StoreUnavailable:
+        assert writer.batch.sequence == part.sequence + 1
+        for _ in range(100):
+            try:
+                await writer.again()
+            except StoreUnavailable:
+                await asyncio.sleep(0.05)
+            else:
+                return
+        await writer.again()
+
+
+async def test_a_service_that_sentinels_do_not_know_is_said() -> None:
+    """The message has its name."""
+    with RedisWithSentinels(replicas=0) as servers:
+        async with opened(servers.url.replace("/footfall", "/other")) as store:
+            with pytest.raises(StoreUnavailable, match="other, which the Sentinels"):
+                await store.ping()
+
+
+# Durability
+
+
+async def test_too_few_replicas_are_no_acknowledgement() -> None:
+    """With replicas:N a commit fails until N replicas have it; sent again it waits again, and counts once."""
+    with RedisServer() as server, RedisServer() as replica:
+        async with opened(server.url, durability="replicas:1") as store, opened(replica.url) as reader:
+            writer = Writer(store)
+            for call in (writer.count({"/": 1}), writer.again(), store.ping()):
+                with pytest.raises(StoreUnavailable, match=r"0 of 1 replicas"):
+                    await call
+            assert await total_of(store, "/") == 1
+            replica.follow(server)
+            for _ in range(200):
+                if replica.follows(server):
+                    break
+                await asyncio.sleep(0.05)
+            await writer.again()
+            assert await total_of(reader, "/") == 1
+            await store.ping()
+            replica.pause()
+            try:
+                with pytest.raises(StoreUnavailable, match=r"0 of 1 replicas"):
+                    await writer.count({"/": 1})
+                with pytest.raises(StoreUnavailable, match=r"0 of 1 replicas"):
+                    await writer.again()
+            finally:
+                replica.resume()
+            await writer.again()
+            assert await total_of(reader, "/") == await total_of(store, "/") == 2
+
+
+async def test_a_batch_that_the_new_primary_has_not_is_counted_there() -> None:
+    """What was not confirmed and got lost with its server counts when it is sent again; what was confirmed is there."""
+    with RedisServer(options={"repl-diskless-sync-delay": "0"}) as server, RedisServer() as replica:
+        replica.follow(server)
+        for _ in range(200):
+            if replica.follows(server):
+                break
+            await asyncio.sleep(0.05)
+        async with opened(server.url, durability="replicas:1") as store, opened(replica.url) as successor:
+            writer = Writer(store)
+            await writer.count({"/": 5})
+            replica.pause()
+            with pytest.raises(StoreUnavailable):
+                await writer.count({"/": 1})
+            server.kill()
+            replica.resume()
+            for _ in range(2):
+                replica.ask("REPLICAOF", "NO", "ONE")
+            writer.store = successor
+            await writer.again()
+            assert await total_of(successor, "/") in (5, 6)  # the kernel may still have carried it over
+            assert await successor.applied(SITE, "w") == 2
+            assert await total_of(successor, WHOLE_SITE) == 6
+
+
+async def test_risks_are_said_once_each() -> None:
+    """What endangers views is a line that names the server; where all is well there is none."""
+    with RedisServer(aof="always") as server, RedisServer() as replica:
+        replica.follow(server)
+        for _ in range(200):
+            if replica.follows(server):
+                break
+            await asyncio.sleep(0.05)
+        async with opened(server.url) as store:
+            assert await store.warnings() == []
+            server.ask("CONFIG", "SET", "maxmemory-policy", "volatile-ttl")
+            server.ask("CONFIG", "SET", "appendonly", "no")
+            replica.kill()
+            for _ in range(100):
+                warnings = await store.warnings()
+                if len(warnings) == 3:
+                    break
+                await asyncio.sleep(0.05)
+            for warning, word in zip(warnings, ("volatile-ttl", "append-only", "replica"), strict=True):
+                assert warning.startswith(f"127.0.0.1:{server.port}: ")
+                assert word in warning
+
+
+async def test_many_calls_at_once_share_a_few_connections() -> None:
+    """Hundreds of readings at a time are all answered, on no more connections than the store may have."""
+    with RedisServer() as server:
+        async with opened(server.url) as store:
+            await Writer(store).count({"/": 3})
+            assert set(await asyncio.gather(*(views_of(store, "/") for _ in range(300)))) == {3}
+            clients = [line for line in str(server.ask("CLIENT", "LIST")).splitlines() if "name=footfall" in line]
+            assert len(clients) <= 16
+            assert (await store.counts(SITE, ["/"], 60)).at == START
