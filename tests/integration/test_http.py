@@ -343,7 +343,6 @@ class TestReading:
             "/metrics",
             "/favicon.ico",
             "/static/footfall.css",
-            "/robots.txt",
         ):
             await client.get(path)
         assert await views(client, None) == 0

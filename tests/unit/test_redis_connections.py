@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from footfall.errors import StoreError, StoreUnavailable, StoreUnusable
-from footfall.model import WHOLE_SITE
+from footfall.errors import StoreUnavailable, StoreUnusable
 from footfall.stores.redis import RedisStore
-from tests.servers import RedisServer, free_port
+from tests.servers import RedisServer, free_port, wait_until
 from tests.servers.sentinel import RedisWithSentinels
 from tests.unit.redis_given import SITE, START, Clock, Writer, store_at, total_of, views_of
 
@@ -128,9 +127,8 @@ async def test_a_password_file_is_read_for_every_connection(tmp_path: Path) -> N
             path.unlink()
             await store.ping()
             server.ask("CLIENT", "KILL", "TYPE", "normal")
-            with pytest.raises(StoreError) as lost:
+            with pytest.raises(StoreUnavailable, match="password_file"):
                 await store.ping()
-            assert "s3cret" not in str(lost.value)
 
 
 async def test_nobody_at_the_address_is_unavailable() -> None:
@@ -199,21 +197,25 @@ async def test_a_service_that_sentinels_do_not_know_is_said() -> None:
 
 # Durability
 
+AT_ONCE = {"repl-diskless-sync-delay": "0"}
+
+
+async def follow(replica: RedisServer, server: RedisServer) -> None:
+    """Return when the one follows the other and has all that it has."""
+    replica.follow(server)
+    await asyncio.to_thread(wait_until, lambda: replica.follows(server), "the replica follows")
+
 
 async def test_too_few_replicas_are_no_acknowledgement() -> None:
     """With replicas:N a commit fails until N replicas have it; sent again it waits again, and counts once."""
-    with RedisServer() as server, RedisServer() as replica:
+    with RedisServer(options=AT_ONCE) as server, RedisServer() as replica:
         async with opened(server.url, durability="replicas:1") as store, opened(replica.url) as reader:
             writer = Writer(store)
-            for call in (writer.count({"/": 1}), writer.again(), store.ping()):
+            for call in (writer.count({"/": 1}), store.ping()):
                 with pytest.raises(StoreUnavailable, match=r"0 of 1 replicas"):
                     await call
             assert await total_of(store, "/") == 1
-            replica.follow(server)
-            for _ in range(200):
-                if replica.follows(server):
-                    break
-                await asyncio.sleep(0.05)
+            await follow(replica, server)
             await writer.again()
             assert await total_of(reader, "/") == 1
             await store.ping()
@@ -231,12 +233,8 @@ async def test_too_few_replicas_are_no_acknowledgement() -> None:
 
 async def test_a_batch_that_the_new_primary_has_not_is_counted_there() -> None:
     """What was not confirmed and got lost with its server counts when it is sent again; what was confirmed is there."""
-    with RedisServer(options={"repl-diskless-sync-delay": "0"}) as server, RedisServer() as replica:
-        replica.follow(server)
-        for _ in range(200):
-            if replica.follows(server):
-                break
-            await asyncio.sleep(0.05)
+    with RedisServer(options=AT_ONCE) as server, RedisServer() as replica:
+        await follow(replica, server)
         async with opened(server.url, durability="replicas:1") as store, opened(replica.url) as successor:
             writer = Writer(store)
             await writer.count({"/": 5})
@@ -245,23 +243,18 @@ async def test_a_batch_that_the_new_primary_has_not_is_counted_there() -> None:
                 await writer.count({"/": 1})
             server.kill()
             replica.resume()
-            for _ in range(2):
-                replica.ask("REPLICAOF", "NO", "ONE")
+            replica.ask("REPLICAOF", "NO", "ONE")
+            assert await total_of(successor, "/") >= 5  # the last batch may have been on its way
             writer.store = successor
             await writer.again()
-            assert await total_of(successor, "/") in (5, 6)  # the kernel may still have carried it over
             assert await successor.applied(SITE, "w") == 2
-            assert await total_of(successor, WHOLE_SITE) == 6
+            assert await total_of(successor, "/") == 6
 
 
 async def test_risks_are_said_once_each() -> None:
     """What endangers views is a line that names the server; where all is well there is none."""
-    with RedisServer(aof="always") as server, RedisServer() as replica:
-        replica.follow(server)
-        for _ in range(200):
-            if replica.follows(server):
-                break
-            await asyncio.sleep(0.05)
+    with RedisServer(aof="always", options=AT_ONCE) as server, RedisServer() as replica:
+        await follow(replica, server)
         async with opened(server.url) as store:
             assert await store.warnings() == []
             server.ask("CONFIG", "SET", "maxmemory-policy", "volatile-ttl")
@@ -283,6 +276,5 @@ async def test_many_calls_at_once_share_a_few_connections() -> None:
         async with opened(server.url) as store:
             await Writer(store).count({"/": 3})
             assert set(await asyncio.gather(*(views_of(store, "/") for _ in range(300)))) == {3}
-            clients = [line for line in str(server.ask("CLIENT", "LIST")).splitlines() if "name=footfall" in line]
-            assert len(clients) <= 16
+            assert 2 <= str(server.ask("CLIENT", "LIST")).count("name=footfall ") <= 16
             assert (await store.counts(SITE, ["/"], 60)).at == START

@@ -51,6 +51,7 @@ _REPLIES: tuple[tuple[re.Pattern[str], type[StoreError], str], ...] = tuple(
             StoreUnavailable,
             "{} does not serve all its slots at the moment",
         ),
+        (r"password_file", StoreUnavailable, "the password_file for {} can't be read"),
         (r"BUSY", StoreUnavailable, "Redis at {} is busy with a script"),
         (r"UNKILLABLE|killed by user|SHUTDOWN", StoreUnavailable, "a script in Redis at {} was ended"),
         (r"FOOTFALLFORMAT", StoreUnusable, "the data at {} was written by a newer Footfall: upgrade this one"),

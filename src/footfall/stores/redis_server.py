@@ -15,6 +15,7 @@ from typing import Any
 import hiredis
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from redis.credentials import CredentialProvider
+from redis.exceptions import AuthenticationError as DriverAuthenticationError
 from redis.exceptions import ConnectionError as DriverConnectionError
 from redis.exceptions import RedisError, ResponseError
 
@@ -46,7 +47,10 @@ class _FilePassword(CredentialProvider):
         self._path = Path(path)
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        password = self._path.read_text("utf-8").strip()
+        try:
+            password = self._path.read_text("utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise DriverAuthenticationError(f"password_file {self._path}") from error
         return (self._username, password) if self._username else (password,)
 
     async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:

@@ -43,6 +43,7 @@ from footfall.model import (
 )
 from footfall.stores import sqlite_sql as sql
 from footfall.stores.base import MAX_EVENT_IDS, WRITER_MEMORY, Clock
+from footfall.stores.sqlite_forget import forget_page, forget_site
 from footfall.stores.sqlite_schema import connect, migrate, translated
 
 T = TypeVar("T")
@@ -143,16 +144,10 @@ class SqliteStore:
         if page is None:
             await self._execute(sql.HIDE_SITE, site)
             for (hidden,) in await self._fetch(sql.HIDDEN_SITES):
-                await self._forget_site(hidden)
+                await forget_site(self._execute, hidden)
         elif page != WHOLE_SITE:
             for site_id, hidden in await self._write(lambda cx: self._hide_page(cx, site, page)):
-                await self._forget_page(site_id, hidden)
-
-    async def _forget_site(self, id: int) -> None:
-        for statement in sql.FORGET_SITE:
-            while await self._execute(statement, id):
-                pass
-        await self._execute(sql.REMOVE_SITE, id)
+                await forget_page(self._fetch, self._execute, site_id, hidden)
 
     def _hide_page(self, cx: sqlite3.Connection, site: str, page: str) -> list[tuple[int, int]]:
         """Take a page's name away: (site id, page id) of it, and of those whose forgetting was cut short before."""
@@ -162,14 +157,6 @@ class SqliteStore:
         if cx.execute(sql.HIDE_PAGE, (known.id, page)).rowcount:
             cx.execute(sql.NEW_GENERATION, (known.id,))
         return [(known.id, id) for (id,) in cx.execute(sql.HIDDEN_PAGES, (known.id,))]
-
-    async def _forget_page(self, site_id: int, id: int) -> None:
-        for tier in Tier:
-            ((first, last),) = await self._fetch(sql.EXTENT[tier], site_id)
-            starts = tier.starts(first, last + 1) if first is not None else []
-            for some in (starts[i : i + 5000] for i in range(0, len(starts), 5000)):
-                await self._execute(sql.FORGET_PAGE[tier], site_id, id, _json.encode(some).decode())
-        await self._execute(sql.REMOVE_PAGE, id)
 
     async def ping(self) -> None:
         await self._execute(sql.PING, int(self._clock()))
