@@ -1,7 +1,8 @@
 """How long a window read takes as history and pages grow: the same question to stores that differ only in what they hold.
 
-The stores are filled through `SqliteStore.commit` with a clock that is moved, over hours and at last second by second, so that
-every tier is as it would be. The reads are interleaved, so that a disturbance hits all stores alike.
+The stores are filled through `commit` with a clock that is moved, over hours and at last second by second, so that every tier
+is as it would be. The reads are interleaved, so that a disturbance hits all stores alike. Which kind of store it is, and what is
+asked, is a `Kind`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import random
 import statistics
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -20,10 +22,11 @@ from benchmarks.progress import Steps
 from benchmarks.report import Cell, Figure, Report, at_most, percentile
 from benchmarks.servers import SITE
 from footfall.model import WHOLE_SITE, Batch, SiteBatch
+from footfall.stores import Clock, Store
 from footfall.stores.sqlite import SqliteStore
 
 WINDOW = 60
-READS = 3000
+READS = 300
 
 #: A read may take this many times as long as the same in the smallest store.
 GROWTH = at_most(1.3)
@@ -86,43 +89,78 @@ class MovableClock:
         return self.now
 
 
+class Question(msgspec.Struct, frozen=True):
+    """What is read. `pages` are those of a history that are asked for in turn, `ask` asks a store for one."""
+
+    label: str
+    pages: Callable[[History], list[str]]
+    ask: Callable[[Store, str], Awaitable[object]]
+
+
+def _busy_pages(history: History) -> list[str]:
+    return [path(page) for page in history.busy_pages()]
+
+
+def _any_pages(history: History) -> list[str]:
+    drawn = random.Random(1)
+    return [path(drawn.randrange(history.pages)) for _ in range(READS)]
+
+
+async def _counts(store: Store, page: str) -> object:
+    return await store.counts(SITE, [page], WINDOW)
+
+
+BUSY_PAGE = Question("a page viewed every second", _busy_pages, _counts)
+ANY_PAGE = Question("any page", _any_pages, _counts)
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A kind of store: its report's name, what people call it, and how the n-th of its stores is opened with a clock."""
+
+    report: str
+    name: str
+    open: Callable[[int, Clock], Store]
+    questions: tuple[Question, ...] = (BUSY_PAGE, ANY_PAGE)
+    notes: tuple[str, ...] = ()
+
+
 def measure(folder: Path, steps: Steps) -> Report:
-    """Fill the stores in `folder` and read them."""
-    return asyncio.run(_measure(folder, steps))
+    """Fill SQLite stores in `folder` and read them."""
+    note = "The time is the caller's, with the way to the reader thread and back."
+    kind = Kind("reads", "SQLite", lambda number, clock: SqliteStore(str(folder / f"reads-{number}.db"), clock), notes=(note,))
+    return asyncio.run(compare(kind, steps))
 
 
-async def _measure(folder: Path, steps: Steps) -> Report:
-    steps.expect(len(HISTORIES) + 2)
+async def compare(kind: Kind, steps: Steps) -> Report:
+    """Fill one store for each history and read them in turns."""
+    steps.expect(len(HISTORIES) + len(kind.questions))
+    rows: list[tuple[Cell, ...]] = []
     async with contextlib.AsyncExitStack() as stack:
         stores = []
         for number, history in enumerate(HISTORIES):
             steps.step(f"filling: {history.views:,} views of {history.pages:,} pages")
             clock = MovableClock(_BEGIN)
-            store = SqliteStore(str(folder / f"reads-{number}.db"), clock)
+            store = kind.open(number, clock)
             stack.push_async_callback(store.close)
             await _fill(store, clock, history)
             stores.append(store)
-        random_pages = random.Random(1)
-        steps.step("reading a page that is viewed every second")
-        busy = await _time(stores, [[path(page) for page in history.busy_pages()] for history in HISTORIES])
-        steps.step("reading any page")
-        any_page = await _time(
-            stores, [[path(random_pages.randrange(history.pages)) for _ in range(READS)] for history in HISTORIES]
-        )
-    rows = [*_rows("viewed every second", busy), *_rows("any", any_page)]
+        for question in kind.questions:
+            steps.step(f"reading: {question.label}")
+            rows += _rows(question.label, await _time(stores, question))
     return Report(
-        "reads",
-        f"Time of a window read ({WINDOW} s, one page, SQLite) as history grows",
-        ("page read", "views", "pages", "median ms", "/ smallest", "p99 ms", "p99 / smallest"),
+        kind.report,
+        f"Time of a window read ({WINDOW} s, {kind.name}) as history grows",
+        ("read", "views", "pages", "median ms", "/ smallest", "p99 ms", "p99 / smallest"),
         rows,
         (
-            f"{READS:,} reads of each store, interleaved. The time is the caller's, with the way to the reader thread and back.",
+            f"{READS:,} reads of each store, interleaved.",
+            *kind.notes,
             f"All stores have views in each of the last {_BUSY_SECONDS} s; the longer histories reach back {_HOURS:.0f} hours.",
         ),
     )
 
 
-async def _fill(store: SqliteStore, clock: MovableClock, history: History) -> None:
+async def _fill(store: Store, clock: MovableClock, history: History) -> None:
     for number in range(history.batches):
         clock.now += 1 if number >= history.batches - _BUSY_SECONDS else _APART
         await store.commit(Batch("benchmark", number + 1, {SITE: SiteBatch(pages=history.batch(number))}))
@@ -131,15 +169,16 @@ async def _fill(store: SqliteStore, clock: MovableClock, history: History) -> No
         raise BenchmarkError(f"the store has {total:,} views, not the {history.views:,} it was given")
 
 
-async def _time(stores: list[SqliteStore], pages: list[list[str]]) -> list[list[float]]:
+async def _time(stores: list[Store], question: Question) -> list[list[float]]:
     """The milliseconds of READS reads of each store, of its pages in turn; the stores take turns too."""
     times: list[list[float]] = [[] for _ in stores]
+    pages = [question.pages(history) for history in HISTORIES]
     for number in range(READS):
         for turn in range(len(stores)):
             which = (turn + number) % len(stores)
             page = pages[which][number % len(pages[which])]
             started = time.perf_counter()
-            await stores[which].counts(SITE, [page], WINDOW)
+            await question.ask(stores[which], page)
             times[which].append((time.perf_counter() - started) * 1e3)
     return times
 

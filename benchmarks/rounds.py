@@ -85,9 +85,9 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of the rounds: by heat and the contender's place in it one run a round, and how many headers the bare server sent.
+    """What came of the rounds: by heat and the contender's place in it, one run a round.
 
-    `resident` is the memory in bytes of each server when all was over.
+    `headers` is how many headers the bare server sent, `resident` the memory in bytes of each server when all was over.
     """
 
     runs: Mapping[Heat, list[list[Measured]]]

@@ -1,4 +1,4 @@
-"""Requests a second and their latency with the embedded store, each answer beside a bare server in the same minute, on one core."""
+"""Requests a second and their latency with the embedded store, on one core, beside a bare server in the same minute."""
 
 from __future__ import annotations
 

@@ -19,6 +19,9 @@ _SCRIPT = Path(__file__).with_name("load.lua")
 #: Beyond its running time, wrk may take this many seconds to make its requests and to stop.
 _GRACE = 15.0
 
+#: Seconds that an answer may take. A slow server may need long; it has failed only where it does not answer.
+_TIMEOUT = 10
+
 
 class Run(msgspec.Struct, frozen=True):
     """What came of a run: requests answered, how long it took in seconds, and the latency of one request in milliseconds."""
@@ -60,7 +63,8 @@ def run(url: str, headers: Mapping[str, str], load: Load, core: int) -> Run:
     """
     if shutil.which("wrk") is None:
         raise BenchmarkError("wrk is not installed; Debian and Ubuntu have it as the package wrk")
-    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{load.connections}", f"-d{load.seconds}s", "-s", str(_SCRIPT)]
+    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{load.connections}", f"-d{load.seconds}s"]
+    command += ["--timeout", f"{_TIMEOUT}s", "-s", str(_SCRIPT)]
     for name, value in headers.items():
         command += ["-H", f"{name}: {value}"]
     command += [url, "--", str(load.pages), str(load.seed)]

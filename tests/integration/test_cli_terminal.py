@@ -131,7 +131,7 @@ def test_a_fault_is_one_line_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     def fault(*args: object) -> None:
         raise ZeroDivisionError("nobody\nthought of this")
 
-    monkeypatch.setattr("footfall.cli.open_store", fault)
+    monkeypatch.setattr("footfall.cli.open_configured", fault)
     assert r"(ZeroDivisionError: nobody\nthought of this)" in failed(run("top", SITE))
     with pytest.raises(ZeroDivisionError):
         run("top", SITE, FOOTFALL_LOG_LEVEL="debug")

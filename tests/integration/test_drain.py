@@ -94,12 +94,13 @@ async def test_for_unready_seconds_it_turns_balancers_away_and_goes_on_counting(
         os.kill(server.pid, signal.SIGTERM)
         while (readiness := ask(server, "/readyz")).status == 200:
             assert time.monotonic() - asked < 5
+        unready = time.monotonic()
         assert readiness.status == 503
         assert readiness.headers["Content-Type"] == "application/problem+json"
         assert readiness.json["detail"] == "draining"
         assert view(server, "/while-draining").status == 204
         wait_ended(server)
-        return time.monotonic() - asked
+        return time.monotonic() - unready
 
     try:
         lasted = await asyncio.to_thread(drain)
@@ -107,7 +108,7 @@ async def test_for_unready_seconds_it_turns_balancers_away_and_goes_on_counting(
         stop.set()
     report = await views
     assert report.acknowledged == report.sent, report
-    assert lasted > 2
+    assert lasted > 1.5, "it went on serving for UNREADY_SECONDS, less what it took us to see it"
     assert await stored(database) == report.acknowledged + 1
 
 

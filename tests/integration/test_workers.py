@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -23,34 +22,20 @@ def instances(server: FootfallServer) -> set[str]:
     met: set[str] = set()
 
     def has_met_both() -> bool:
-        met.add(view_free_name(server))
+        met.add(ask(server, "/readyz").json["instance"])
         return len(met) == 2
 
     wait_until(has_met_both, "both workers answer", seconds=20, shown=server.program.last_words)
     return met
 
 
-def view_free_name(server: FootfallServer) -> str:
-    """The name of whichever worker answers, without counting anything."""
-    name: str = ask(server, "/readyz").json["instance"]
-    return name
-
-
-def asked_of_each(server: FootfallServer, names: set[str]) -> Mapping[str, int]:
-    """The total that each worker says."""
-    totals: dict[str, int] = {}
-
-    def has_asked_all() -> bool:
-        reply = ask(server, f"/api/v1/sites/{SITE}/count").json
-        totals[reply["instance"]] = reply["total"]
-        return set(totals) >= names
-
-    wait_until(has_asked_all, "each worker says its total", seconds=20)
-    return totals
+def worker_pid(name: str) -> int:
+    """The process id of the worker of that name, which ends with it."""
+    return int(name.rpartition("-")[2])
 
 
 def test_two_workers_show_one_number_and_one_ledger(start: Start) -> None:
-    """Both count, both say the same exact total, and /metrics of either holds the views of both."""
+    """Both count. Each one's next number holds what either has acknowledged, and the metrics of each the views of both."""
     server = start(WORKERS="2")
     names = instances(server)
     assert all(name.startswith(f"{server.instance}-") for name in names)
@@ -62,43 +47,44 @@ def test_two_workers_show_one_number_and_one_ledger(start: Start) -> None:
         sent += report.sent
         seen |= set(report.instances)
         assert sent < 20_000, f"only {seen} counted"
-    assert asked_of_each(server, names) == dict.fromkeys(names, sent)
+    pairs: set[tuple[str | None, str]] = set()
+
+    def has_crossed() -> bool:
+        nonlocal sent
+        counting = view(server, PAGES[0]).headers["X-Footfall-Instance"]
+        sent += 1
+        reply = ask(server, f"/api/v1/sites/{SITE}/count").json
+        assert reply["total"] == sent
+        pairs.add((counting, reply["instance"]))
+        return len(pairs) == len(names) ** 2
+
+    wait_until(has_crossed, "each worker reads what each has counted", seconds=30, shown=lambda: str(pairs))
     assert sorted(counted(server)) == sorted(PAGES)
     for _ in range(8):
         rows = ledger(server)
         assert rows["received"] == rows["counted"] == sent, rows
-        assert rows["pending"] == 0
-
-
-def test_the_next_read_holds_what_any_worker_has_acknowledged(start: Start) -> None:
-    """A view that one worker has acknowledged is in the very next number that the other shows."""
-    server = start(WORKERS="2")
-    instances(server)
-    pairs: set[tuple[str | None, str]] = set()
-    number = 0
-
-    def has_crossed() -> bool:
-        nonlocal number
-        counting = view(server).headers["X-Footfall-Instance"]
-        number += 1
-        reply = ask(server, f"/api/v1/sites/{SITE}/count").json
-        assert reply["total"] == number
-        pairs.add((counting, reply["instance"]))
-        return len(pairs) == 4
-
-    wait_until(has_crossed, "each worker reads what each has counted", seconds=30, shown=lambda: str(pairs))
 
 
 async def test_the_views_that_wait_in_all_workers_are_shown_by_each(start: Start, database: Path) -> None:
-    """While the store is locked, /metrics of either worker comes to the number that wait in both, and later to none."""
-    server = await asyncio.to_thread(start, WORKERS="2")
-    await asyncio.to_thread(instances, server)
+    """While the store is locked, /metrics of either comes to the number that wait in both; a dead worker's are not among them."""
+    server = await asyncio.to_thread(start, WORKERS="2", COMMIT_TIMEOUT="60")
+    names = await asyncio.to_thread(instances, server)
+
+    async def wait_shown(pending: int) -> None:
+        def is_shown() -> bool:
+            return all(ledger(server)["pending"] == pending for _ in range(8))
+
+        await asyncio.to_thread(wait_until, is_shown, f"all show {pending}", seconds=20, shown=lambda: str(ledger(server)))
+
     with locked(database):
         views = asyncio.create_task(send_views(server.port, views=40, site=SITE, pages=PAGES, connections=40))
-        await asyncio.to_thread(wait_until, lambda: all(ledger(server)["pending"] == 40 for _ in range(8)), "all are shown")
+        await wait_shown(40)
+        os.kill(worker_pid(names.pop()), signal.SIGKILL)
+        await asyncio.to_thread(wait_until, lambda: "died" in server.log, "the loss is noticed", seconds=20)
     report = await views
-    assert report.acknowledged == 40
-    await asyncio.to_thread(wait_until, lambda: all(ledger(server)["pending"] == 0 for _ in range(8)), "none is left")
+    assert report.acknowledged + report.failed == 40, report
+    assert report.acknowledged == await asyncio.to_thread(total, server)
+    await wait_shown(0)
 
 
 async def test_a_worker_that_is_killed_is_replaced_and_loses_nothing_acknowledged(start: Start) -> None:
@@ -124,7 +110,7 @@ async def test_a_worker_that_is_killed_is_replaced_and_loses_nothing_acknowledge
             )
         )
         await asyncio.to_thread(wait_until, lambda: total(server) >= 300, "views are counted")
-        os.kill(int(victim.rpartition("-")[2]), signal.SIGKILL)
+        os.kill(worker_pid(victim), signal.SIGKILL)
         await asyncio.to_thread(wait_until, lambda: "died" in server.log, "the loss is noticed", seconds=20)
         stop.set()
     plain, ids = plain_views.result(), id_views.result()
@@ -133,15 +119,13 @@ async def test_a_worker_that_is_killed_is_replaced_and_loses_nothing_acknowledge
     views = await asyncio.to_thread(counted, server)
     assert plain.acknowledged <= views["/plain"] <= plain.sent, plain
     assert views["/with-id"] == ids.stored == ids.sent, ids
-    await asyncio.to_thread(wait_until, lambda: ledger(server)["pending"] == 0, "what waited in the dead worker is forgotten")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_either_signal_ends_all_workers(start: Start, number: signal.Signals) -> None:
-    """The parent ends with 0 and leaves no worker behind."""
+def test_ctrl_c_ends_all_workers(start: Start) -> None:
+    """After SIGINT the parent ends with 0 and leaves no worker behind."""
     server = start(WORKERS="2")
-    pids = [int(name.rpartition("-")[2]) for name in instances(server)]
-    os.kill(server.pid, number)
+    pids = [worker_pid(name) for name in instances(server)]
+    os.kill(server.pid, signal.SIGINT)
     wait_until(lambda: not server.is_running, "it ends", seconds=server.stop_seconds, shown=server.program.last_words)
     server.stop()  # only looks at how it ended
     for pid in pids:

@@ -51,10 +51,11 @@ class Readiness:
 
     async def _store_problem(self, patience: float | None) -> str | None:
         """What stands against the store, as seen CHECK_SECONDS ago or less, waiting `patience` seconds at most."""
-        if self._checking is None or (self._checking.done() and self._monotonic() - self._checked_at >= CHECK_SECONDS):
-            self._checking = asyncio.create_task(self._check(), name="footfall-check")
-        await asyncio.wait({self._checking}, timeout=patience)
-        return self._checking.result() if self._checking.done() else "the store has not answered yet"
+        checking = self._checking
+        if checking is None or (checking.done() and self._monotonic() - self._checked_at >= CHECK_SECONDS):
+            checking = self._checking = asyncio.create_task(self._check(), name="footfall-check")
+        await asyncio.wait({checking}, timeout=patience)
+        return checking.result() if checking.done() else "the store has not answered yet"
 
     async def _check(self) -> str | None:
         try:

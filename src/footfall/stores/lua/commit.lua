@@ -42,7 +42,7 @@ local function receipt(at, alarm, duplicates)
   return { DONE, at, alarm, duplicates, counts_of(args.wanted, args.width, now) }
 end
 
-local sequence = string.format('%.0f', args.sequence)
+local sequence = text[args.sequence]
 local writer = state and writer_of(args.writer)
 if writer and args.sequence <= writer.sequence then
   -- Nothing changes. The record is written as it stands, so that whoever waits for replicas waits for something.
@@ -77,7 +77,7 @@ if args.lasting then state.lasting = true end
 local number = writer and writer.number
 if not number then
   state.writers = state.writers + 1
-  number = string.format('%.0f', state.writers)
+  number = text[state.writers]
 end
 
 -- What is counted in this second, and what goes into older buckets.

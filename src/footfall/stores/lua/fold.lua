@@ -8,7 +8,7 @@ local function bump(to, pages, views, ttl)
   local old = asked('HMGET', to, pages)
   local sums, is_new = {}, true
   for i = 1, #pages do
-    sums[2 * i - 1], sums[2 * i] = pages[i], (old[i] or 0) + views[i]
+    sums[2 * i - 1], sums[2 * i] = pages[i], text[(old[i] or 0) + views[i]]
     if old[i] then is_new = false end
   end
   if #pages > 0 then

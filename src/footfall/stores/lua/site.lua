@@ -88,6 +88,15 @@ end
 
 -- Commands with many values
 
+-- Numbers as text. Left to itself Redis writes each number with printf; most are small and come often.
+local text = setmetatable({}, {
+  __index = function(known, number)
+    local written = string.format('%.0f', number)
+    known[number] = written
+    return written
+  end,
+})
+
 local function in_runs(command, key, values, run)
   for first = 1, #values, run do
     call(command, key, unpack(values, first, math.min(first + run - 1, #values)))

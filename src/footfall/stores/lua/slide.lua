@@ -11,7 +11,7 @@ local function shifted(pages, changes)
   for i = 1, #pages do
     local score = (scores[i] or 0) - changes[i]
     if score < 0 then
-      added[#added + 1] = score
+      added[#added + 1] = text[score]
       added[#added + 1] = pages[i]
     else
       gone[#gone + 1] = pages[i]

@@ -17,8 +17,8 @@ end
 local window = window_key()
 local first = 0
 if args.views > 0 then
-  first = call('ZCOUNT', window, '-inf', '(' .. string.format('%.0f', -args.views))
-  local stop = first + call('ZCOUNT', window, string.format('%.0f', -args.views), string.format('%.0f', -args.views))
+  first = call('ZCOUNT', window, '-inf', '(' .. text[-args.views])
+  local stop = first + call('ZCOUNT', window, text[-args.views], text[-args.views])
   while first < stop do
     local middle = floor((first + stop) / 2)
     if follows(call('ZRANGE', window, middle, middle)[1], args.page) then stop = middle else first = middle + 1 end

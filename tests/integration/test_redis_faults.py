@@ -1,0 +1,195 @@
+"""Faults of a Redis store under load, on real servers: it stops, dies, fails over, loses a node, moves a slot, is cut off.
+
+After each the counts keep to the rule of `loading.py`: nothing that was acknowledged is lost, nothing is counted twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from footfall.stores.redis_keys import site_key
+from tests.integration.asking import SITE, ask, is_ready, view
+from tests.integration.conftest import LookAfter
+from tests.integration.loading import blocking, under_load, wait_counted_on
+from tests.servers import FootfallServer, RedisCluster, RedisServer, RedisWithSentinels, TcpProxy, wait_until
+
+_log = logging.getLogger(__name__)
+
+#: The key that says in which slot the site is.
+KEY = site_key(SITE).decode()
+
+
+def instance(url: str, look_after: LookAfter, **settings: str) -> FootfallServer:
+    """A started instance on the store at `url`."""
+    server = FootfallServer(url, sites=[SITE], settings=settings)
+    look_after(server)
+    return server
+
+
+async def stop_for(look_after: LookAfter, seconds: float) -> None:
+    """Stop a Redis (SIGSTOP) for so long under load."""
+    with RedisServer() as redis:
+        server = await asyncio.to_thread(instance, redis.url, look_after, COMMIT_TIMEOUT="1")
+        async with under_load(server) as load:
+            redis.pause()
+            await asyncio.sleep(seconds)  # the outage itself
+            redis.resume()
+            started = time.monotonic()
+            await asyncio.to_thread(wait_counted_on, server)
+            _log.info("counted on %.2f s after a stop of %g s", time.monotonic() - started, seconds)
+        assert load.broken > 0, "the outage was not noticed"
+        await asyncio.to_thread(load.assert_counted_by, server)
+
+
+async def test_a_store_that_stands_still(look_after: LookAfter) -> None:
+    """Stopped for longer than views may wait. What it had in hand when it stopped is applied when it goes on, once."""
+    await stop_for(look_after, 2.5)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("time_", range(3))
+async def test_a_store_that_stands_still_for_five_seconds(look_after: LookAfter, time_: int) -> None:
+    """The same for longer, again and again."""
+    await stop_for(look_after, 5)
+
+
+async def test_a_store_that_is_killed_and_started_again(look_after: LookAfter) -> None:
+    """With an append-only file that is synced always, what was acknowledged is there when it comes back."""
+    with RedisServer(aof="always") as redis:
+        server = await asyncio.to_thread(instance, redis.url, look_after, COMMIT_TIMEOUT="1")
+        async with under_load(server) as load:
+            for _ in range(2):
+                redis.kill()
+                await asyncio.sleep(0.5)  # the outage itself
+                await asyncio.to_thread(redis.start)
+                await asyncio.to_thread(wait_counted_on, server)
+        assert load.plain.failures.total() + load.ids.requests - load.ids.sent >= 0
+        await asyncio.to_thread(load.assert_counted_by, server)
+
+
+async def test_a_network_that_refuses_and_cuts(look_after: LookAfter) -> None:
+    """Connections are cut under way, then refused for a while, then swallowed: each time it recovers by itself."""
+    with RedisServer() as redis, TcpProxy(redis.port) as proxy:
+        url = f"redis://127.0.0.1:{proxy.port}/0"
+        server = await asyncio.to_thread(instance, url, look_after, COMMIT_TIMEOUT="1")
+        async with under_load(server) as load:
+            for _ in range(10):
+                await asyncio.to_thread(proxy.cut)
+                await asyncio.sleep(0.05)
+            for trouble in (proxy.refuse, proxy.hold):
+                await asyncio.to_thread(trouble)
+                await asyncio.sleep(1.5)  # the outage itself
+                await asyncio.to_thread(proxy.pass_on)
+                await asyncio.to_thread(wait_counted_on, server)
+        assert load.broken > 0, "the outages were not noticed"
+        await asyncio.to_thread(load.assert_counted_by, server)
+
+
+async def test_without_a_spool_views_are_refused_and_all_is_well_when_the_store_is_back(look_after: LookAfter) -> None:
+    """503 with Retry-After for views, readings and readiness; the process lives, and needs no restart."""
+    with RedisServer(aof="always") as redis:
+        server = await asyncio.to_thread(instance, redis.url, look_after, COMMIT_TIMEOUT="0.3")
+
+        def look() -> None:
+            assert view(server).status == 204
+            redis.kill()
+            wait_until(lambda: not is_ready(server), "readiness goes")
+            for path in (f"/count?s={SITE}&p=/", f"/api/v1/sites/{SITE}/count", "/", "/readyz"):
+                reply = ask(server, path)
+                assert (reply.status, reply.headers["Content-Type"]) == (503, "application/problem+json"), path
+                assert int(reply.headers["Retry-After"]) >= 1
+                assert reply.seconds < 3
+            page = ask(server, "/", accept="text/html")
+            assert (page.status, page.headers["Retry-After"]) == (503, "1")
+            assert ask(server, "/livez").status == 200
+            pid = server.pid
+            redis.start()
+            wait_until(lambda: is_ready(server), "readiness comes back")
+            assert view(server).status == 204
+            assert server.pid == pid
+
+        await asyncio.to_thread(look)
+
+
+# A primary and its replicas
+
+
+async def test_a_primary_that_dies_takes_no_acknowledged_view_with_it(look_after: LookAfter) -> None:
+    """With DURABILITY=replicas:1, also where the replicas lag behind when it dies: what they had not was not acknowledged."""
+    with RedisWithSentinels() as setup:
+        server = await asyncio.to_thread(
+            instance, setup.url, look_after, DURABILITY="replicas:1", COMMIT_TIMEOUT="15", DRAIN_SECONDS="20"
+        )
+        async with under_load(server) as load:
+            old = setup.primary
+            for replica in setup.replicas:
+                replica.pause()
+            await asyncio.sleep(0.4)  # views that the primary alone has; shorter than what makes Sentinels doubt a replica
+            old.kill()
+            started = time.monotonic()
+            for replica in setup.servers:
+                replica.resume()
+            await asyncio.to_thread(setup.wait_for_other_primary, old)
+            named = time.monotonic() - started
+            await asyncio.to_thread(wait_counted_on, server)
+            _log.info(
+                "another primary %.1f s after the old one's end, counted on after %.1f s", named, time.monotonic() - started
+            )
+        assert load.broken == 0, f"the views outlived the fail-over: {load}"
+        await asyncio.to_thread(load.assert_counted_by, server)
+
+
+# A cluster
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RedisCluster]:
+    with RedisCluster() as cluster:
+        yield cluster
+
+
+@pytest.mark.xdist_group("redis-cluster-faults")
+async def test_a_slot_that_moves_under_load(look_after: LookAfter, cluster: RedisCluster) -> None:
+    """No batch is applied by half, none is lost between the nodes, and the site's line stays the sum of its pages."""
+    server = await asyncio.to_thread(instance, cluster.url, look_after, COMMIT_TIMEOUT="15")
+    slot = cluster.slot_of(KEY)
+    async with under_load(server) as load:
+        for _ in range(2):
+            source = await asyncio.to_thread(cluster.primary_of, slot)
+            target = next(node for node in cluster.primaries if node is not source)
+            started = time.monotonic()
+            moved = await asyncio.to_thread(cluster.migrate_slot, slot, target)
+            _log.info("moved %d keys in %.2f s", moved, time.monotonic() - started)
+            assert moved > 0
+            await asyncio.to_thread(wait_counted_on, server)
+    assert load.broken == 0, f"the views outlived the moves: {load}"
+    await asyncio.to_thread(load.assert_counted_by, server)
+    await blocking(server.stop, lambda: cluster.primary_of(slot).ask("FLUSHALL"))
+
+
+@pytest.mark.xdist_group("redis-cluster-faults")
+async def test_a_cluster_s_node_that_dies(look_after: LookAfter, cluster: RedisCluster) -> None:
+    """The node that has the site is killed; its replica takes its place, and has all that was acknowledged."""
+    server = await asyncio.to_thread(
+        instance, cluster.url, look_after, DURABILITY="replicas:1", COMMIT_TIMEOUT="15", DRAIN_SECONDS="20"
+    )
+    async with under_load(server) as load:
+        old = await asyncio.to_thread(cluster.primary_of, KEY)
+        (replica,) = await asyncio.to_thread(cluster.replicas_of, old)
+        replica.pause()
+        await asyncio.sleep(0.4)  # views that the primary alone has
+        old.kill()
+        started = time.monotonic()
+        replica.resume()
+        await asyncio.to_thread(cluster.wait_for_other_primary, old, KEY)
+        named = time.monotonic() - started
+        await asyncio.to_thread(old.start)  # the new primary has no other replica that could confirm a view
+        await asyncio.to_thread(wait_counted_on, server)
+        _log.info("another node %.1f s after the old one's end, counted on after %.1f s", named, time.monotonic() - started)
+    assert load.broken == 0, f"the views outlived the fail-over: {load}"
+    await asyncio.to_thread(load.assert_counted_by, server)
