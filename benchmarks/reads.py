@@ -26,7 +26,7 @@ from footfall.stores import Clock, Store
 from footfall.stores.sqlite import SqliteStore
 
 WINDOW = 60
-READS = 300
+READS = 3000
 
 #: A read may take this many times as long as the same in the smallest store.
 GROWTH = at_most(1.3)

@@ -15,12 +15,13 @@ COUNT = Contender("/count", "redis", COUNT_TARGET)
 COUNT_AOF = Contender("/count, AOF everysec", "redis, AOF", COUNT_TARGET)
 COUNT_SITES = Contender(f"/count, one page of {SITES:,} sites", "redis, many sites", "/count?p=%2F&s=s")
 NAIVE = Contender("naive counter", "naive", "/count?p=%2Fpage%2F")
+NAIVE_PIPELINED = Contender("naive counter, pipelined", "naive", "/pipelined?p=%2Fpage%2F")
 
 #: To compare another server, add its contender here.
 HEATS = (
     Heat(1, 64, (BARE, COUNT, COUNT_AOF)),
     Heat(10_000, 64, (BARE, COUNT, COUNT_AOF)),
-    Heat(1, 256, (BARE, BARE_AGAIN, COUNT, COUNT_AOF, NAIVE)),
+    Heat(1, 256, (BARE, BARE_AGAIN, COUNT, COUNT_AOF, NAIVE, NAIVE_PIPELINED)),
     Heat(10_000, 256, (BARE, COUNT, COUNT_AOF, COUNT_SITES)),
 )
 
@@ -63,7 +64,7 @@ def measure(place: Place, steps: Steps, *, seconds: int, rounds: int) -> Report:
         (
             f"Rounds: {rounds}, of {seconds} s a run. Shown are medians, extremes in brackets; ratios are taken within a round.",
             pinned(place),
-            "Without persistence where no AOF is named. A call is a script call; the naive counter's are single commands.",
+            "Without persistence where no AOF is named. A call is a script call; the naive counter's are its commands.",
             f"Many pages (or sites) are drawn by Zipf's law. The bare server sends {outcome.headers} headers, as /count does.",
             "No request failed; after every run: acknowledged <= stored <= sent.",
             f"Resident in the end: {resident}.",

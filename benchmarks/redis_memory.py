@@ -73,7 +73,7 @@ def measure(place: Place, steps: Steps) -> Report:
         rows,
         (
             "Memory is INFO's used_memory, less what Redis had in use before, in 10^6 and 10^3 bytes.",
-            "A page and second: what the later half of the seconds added. Besides: window, day, month, total, and what a site has once.",
+            "A page and second: what the later half of the seconds added. Besides: window, day, total, and what a site has once.",
             pinned(place),
         ),
     )

@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 #: The packages whose versions decide the numbers.
-_PACKAGES = ("footfall", "starlette", "uvicorn", "uvloop", "httptools")
+_PACKAGES = ("footfall", "starlette", "uvicorn", "uvloop", "httptools", "redis", "hiredis")
 
 _SYNCED = 500
 _BLOCK = 4096

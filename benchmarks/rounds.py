@@ -20,6 +20,7 @@ from benchmarks.servers import Launch, Place, Running
 SETTLE_SECONDS = 0.2
 
 _WARM_UP_SECONDS = 1
+_WARM_UP_CONNECTIONS = 64
 
 
 class Contender(msgspec.Struct, frozen=True):
@@ -117,14 +118,21 @@ def run_rounds(
         for heat in heats:
             for contender in heat.contenders:
                 steps.step(f"warming up: {_words(contender, heat)}")
-                _run(running[contender.server], contender, heat, place, _WARM_UP_SECONDS, seed=0)
+                _run(
+                    running[contender.server],
+                    contender,
+                    heat,
+                    place,
+                    wrk.Load(_WARM_UP_CONNECTIONS, _WARM_UP_SECONDS, heat.pages, 0),
+                )
         for number in range(rounds):
             for heat in heats:
                 for turn in range(len(heat.contenders)):
                     which = (turn + number) % len(heat.contenders)  # nobody always runs first
                     contender = heat.contenders[which]
                     steps.step(f"round {number + 1} of {rounds}: {_words(contender, heat)}")
-                    runs[heat][which].append(_run(running[contender.server], contender, heat, place, seconds, seed=number + 1))
+                    load = wrk.Load(heat.connections, seconds, heat.pages, seed=number + 1)
+                    runs[heat][which].append(_run(running[contender.server], contender, heat, place, load))
         resident = {name: each.memory().resident for name, each in running.items()}
     return Outcome(runs, headers, resident)
 
@@ -152,9 +160,8 @@ def _inspect(heats: Sequence[Heat], running: Mapping[str, Running]) -> int:
     return headers
 
 
-def _run(running: Running, contender: Contender, heat: Heat, place: Place, seconds: int, seed: int) -> Measured:
+def _run(running: Running, contender: Contender, heat: Heat, place: Place, load: wrk.Load) -> Measured:
     """One run, and its audit."""
-    load = wrk.Load(heat.connections, seconds, heat.pages, seed)
     url = running.url + heat.target(contender)
     time.sleep(SETTLE_SECONDS)
     if contender.server == BARE_SERVER:
@@ -164,9 +171,9 @@ def _run(running: Running, contender: Contender, heat: Heat, place: Place, secon
     run = wrk.run(url, contender.headers, load, place.load_core)
     after, work_after = running.books(), running.store_work()
     stored = after.stored - before.stored
-    if not run.completed <= stored <= run.completed + heat.connections:
+    if not run.completed <= stored <= run.completed + load.connections:
         raise BenchmarkError(
-            f"{contender.label}: {run.completed} views were acknowledged and at most {heat.connections} more sent,"
+            f"{contender.label}: {run.completed} views were acknowledged and at most {load.connections} more sent,"
             f" but the store gained {stored}"
         )
     done = (None, None) if work is None or work_after is None else (work_after.calls - work.calls, work_after.cpu - work.cpu)

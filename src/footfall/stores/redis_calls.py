@@ -93,7 +93,10 @@ class Scripts:
         for number in left:
             numbers.setdefault(await self._server_for(calls[number].key), []).append(number)
         sent = [self._send(server, [calls[number] for number in some], unknown, durable) for server, some in numbers.items()]
-        outcomes = await asyncio.gather(*sent, return_exceptions=True)
+        if len(sent) == 1:  # the usual case, without a task of its own
+            outcomes: list[list[Reply] | BaseException] = [await sent[0]]
+        else:
+            outcomes = await asyncio.gather(*sent, return_exceptions=True)
         found = []
         for (server, some), outcome in zip(numbers.items(), outcomes, strict=True):
             if isinstance(outcome, BaseException):

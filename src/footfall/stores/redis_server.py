@@ -112,11 +112,11 @@ class Server:
 
     async def _exchange(self, connection: AbstractConnection, words: Sequence[bytes]) -> list[Reply]:
         async with self._sound(connection), asyncio.timeout(REPLY_SECONDS):
-            if not connection.is_connected:
-                await connection.connect()  # type: ignore[no-untyped-call]  # the driver leaves it untyped
             try:
+                if not connection.is_connected:
+                    await connection.connect()  # type: ignore[no-untyped-call]  # the driver leaves it untyped
                 await connection.send_packed_command(words, check_health=False)
-            except RuntimeError as error:  # uvloop's word for a connection that was lost while it was idle
+            except RuntimeError as error:  # uvloop's word for a connection that the other side has closed meanwhile
                 raise DriverConnectionError("the connection was lost") from error
             return [await self._reply(connection) for _ in words]
 
