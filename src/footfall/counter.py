@@ -39,6 +39,10 @@ FILL_SHARE = 0.5
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.5
 
+#: A receipt that took longer than this, in seconds, says little of the store's clock now: perhaps the reply to an earlier
+#: attempt was lost, and the second it names has long passed.
+FRESH_SECONDS = 1.0
+
 
 class Outcome(enum.StrEnum):
     """What became of a view that was not dropped."""
@@ -302,8 +306,11 @@ class Counter:
                 await self._spool(batch, open_batch)
             else:
                 receipt = await self._try_until(batch, open_batch.deadline)
+                took = self._monotonic() - started
                 self._book(receipt, open_batch, sites)
-                self._ledger.committed(self._monotonic() - started)
+                self._ledger.committed(took)
+                if self._outbox is not None and took < FRESH_SECONDS:
+                    self._outbox.saw(min(part.at for part in receipt.values()))
                 open_batch.settle(receipt, None)
         except Exception as error:  # whatever it was, whoever waits must hear of it
             await self._fail(error, batch, open_batch, may_spool=not outbox_first)
@@ -316,8 +323,6 @@ class Counter:
             duplicates = len(receipt[name].duplicates)
             self._ledger.counted(name, part.views - duplicates)
             self._ledger.duplicate(name, duplicates + open_batch.sites[name].repeated)
-            if self._outbox is not None:
-                self._outbox.saw(receipt[name].at)
 
     async def _spool(self, batch: Batch, open_batch: _OpenBatch) -> None:
         assert self._outbox is not None  # noqa: S101  # the callers know

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.asking import SITE, ask, is_ready, ledger, total, view
+from tests.integration.clocks import ShiftedServer
 from tests.integration.conftest import LookAfter
 from tests.servers import FootfallServer, Nginx, RedisServer, Report, send_views, wait_until
 
@@ -170,30 +171,9 @@ async def test_ten_rolling_restarts(redis: RedisServer, look_after: LookAfter) -
     await restart_all(redis, look_after, 10)
 
 
-#: Read by Python when it starts: shifts the clock of the whole process.
-HOUR_OFF = """
-import time
-real = time.time
-time.time = lambda: real() + {seconds}
-"""
-
-
-class WrongClock(FootfallServer):
-    """An instance whose wall clock is off by so many seconds."""
-
-    def __init__(self, store: str, seconds: int, folder: Path, **settings: str) -> None:
-        super().__init__(store, instance=f"off by {seconds}", sites=[SITE], settings=settings)
-        self._folder = folder / str(seconds)
-        self._folder.mkdir()
-        (self._folder / "sitecustomize.py").write_text(HOUR_OFF.format(seconds=seconds))
-
-    def environment(self) -> Mapping[str, str]:
-        return {**super().environment(), "PYTHONPATH": str(self._folder)}
-
-
 async def test_an_instance_s_own_clock_has_no_effect(redis: RedisServer, look_after: LookAfter, tmp_path: Path) -> None:
     """An hour fast, an hour slow or right: all count in the store's seconds, and say so."""
-    servers = [WrongClock(redis.url, seconds, tmp_path) for seconds in (-3600, 0, 3600)]
+    servers = [ShiftedServer(redis.url, seconds, tmp_path) for seconds in (-3600, 0, 3600)]
     for server in servers:
         await asyncio.to_thread(look_after, server)
 

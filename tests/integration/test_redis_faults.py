@@ -124,6 +124,19 @@ async def test_without_a_spool_views_are_refused_and_all_is_well_when_the_store_
 # A primary and its replicas
 
 
+def cut_off(*replicas: RedisServer) -> None:
+    """Let replicas get nothing from their primary any more: they lose it, and come back with a password it does not want."""
+    for replica in replicas:
+        replica.ask("CONFIG", "SET", "masterauth", "unwanted")
+        replica.ask("CLIENT", "KILL", "TYPE", "master")
+
+
+def let_follow(*replicas: RedisServer) -> None:
+    """Let them follow whatever primary there is then."""
+    for replica in replicas:
+        replica.ask("CONFIG", "SET", "masterauth", "")
+
+
 async def test_a_primary_that_dies_takes_no_acknowledged_view_with_it(look_after: LookAfter) -> None:
     """With DURABILITY=replicas:1, also where the replicas lag behind when it dies: what they had not was not acknowledged."""
     with RedisWithSentinels() as setup:
@@ -131,14 +144,12 @@ async def test_a_primary_that_dies_takes_no_acknowledged_view_with_it(look_after
             instance, setup.url, look_after, DURABILITY="replicas:1", COMMIT_TIMEOUT="15", DRAIN_SECONDS="20"
         )
         async with under_load(server) as load:
-            old = setup.primary
-            for replica in setup.replicas:
-                replica.pause()
-            await asyncio.sleep(0.4)  # views that the primary alone has; shorter than what makes Sentinels doubt a replica
+            old, replicas = setup.primary, setup.replicas
+            await asyncio.to_thread(cut_off, *replicas)
+            await asyncio.sleep(0.4)  # views that the primary alone has
             old.kill()
             started = time.monotonic()
-            for replica in setup.servers:
-                replica.resume()
+            await asyncio.to_thread(let_follow, *replicas)
             await asyncio.to_thread(setup.wait_for_other_primary, old)
             named = time.monotonic() - started
             await asyncio.to_thread(wait_counted_on, server)
@@ -243,11 +254,11 @@ async def test_a_cluster_s_node_that_dies(look_after: LookAfter, cluster: RedisC
     async with under_load(server) as load:
         old = await asyncio.to_thread(cluster.primary_of, KEY)
         (replica,) = await asyncio.to_thread(cluster.replicas_of, old)
-        replica.pause()
+        await asyncio.to_thread(cut_off, replica)
         await asyncio.sleep(0.4)  # views that the primary alone has
         old.kill()
         started = time.monotonic()
-        replica.resume()
+        await asyncio.to_thread(let_follow, replica)
         await asyncio.to_thread(cluster.wait_for_other_primary, old, KEY)
         named = time.monotonic() - started
         await asyncio.to_thread(old.start)  # the new primary has no other replica that could confirm a view

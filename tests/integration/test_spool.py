@@ -1,4 +1,4 @@
-"""The spool on real servers and a real Redis: views go on being acknowledged while the store is away, and are all counted later."""
+"""The spool on real servers and a real Redis: views are acknowledged while the store is away, and all are counted later."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.asking import HTML, SITE, ask, counted, ledger, total, view
+from tests.integration.clocks import ShiftedServer
 from tests.integration.commands import failed, run_process
 from tests.integration.conftest import LookAfter
 from tests.integration.loading import under_load, wait_counted_on
@@ -52,18 +53,18 @@ def wait_replayed(server: FootfallServer) -> None:
 # At the start
 
 
-def wrong_places() -> Iterator[tuple[str, Callable[[RedisServer, TcpProxy], str]]]:
-    yield "nothing listens", lambda redis, proxy: f"redis://{HOST}:{free_port()}/0"
-    yield "it is silent", lambda redis, proxy: (proxy.hold(), f"redis://{HOST}:{proxy.port}/0")[1]
-    yield "its name is unknown", lambda redis, proxy: "redis://no-such-host.invalid:6379/0"
-    yield "it refuses the password", lambda redis, proxy: f"redis://:a-secret@{HOST}:{redis.port}/0"
-    yield "no Sentinel there", lambda redis, proxy: f"redis+sentinel://{HOST}:{redis.port}/footfall"
-    yield "no cluster there", lambda redis, proxy: f"redis+cluster://{HOST}:{redis.port}"
-    yield "no TLS there", lambda redis, proxy: f"rediss://{HOST}:{redis.port}/0"
-    yield "too few replicas", lambda redis, proxy: redis.url
-
-
-PLACES = dict(wrong_places())
+#: What stands in the store's place, and how it is named.
+PLACES = {
+    "nothing": "redis://{host}:{free}/0",
+    "a silent host": "redis://{host}:{silent}/0",
+    "an unknown host": "redis://no-such-host.invalid:6379/0",
+    "a web server": "redis://{host}:{web}/0",
+    "another password": "redis://:a-secret@{host}:{redis}/0",
+    "no Sentinel": "redis+sentinel://:a-secret@{host}:{redis}/footfall",
+    "no cluster": "redis+cluster://{host}:{redis}",
+    "no TLS": "rediss://{host}:{redis}/0",
+    "too few replicas": "redis://{host}:{redis}/0",
+}
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -74,25 +75,20 @@ def test_a_store_that_can_t_be_used_ends_the_start_with_one_line(
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("FOOTFALL_")]:
         monkeypatch.delenv(name)
-    with TcpProxy(redis.port) as proxy:
-        environ = {"FOOTFALL_STORE": PLACES[place](redis, proxy), "FOOTFALL_PORT": str(free_port())}
+    with TcpProxy(redis.port) as silent, Nginx([free_port()]) as web:
+        silent.hold()
+        url = PLACES[place].format(host=HOST, free=free_port(), silent=silent.port, web=web.port, redis=redis.port)
+        environ = {"FOOTFALL_STORE": url, "FOOTFALL_PORT": str(free_port())}
         if place == "too few replicas":
             environ["FOOTFALL_DURABILITY"] = "replicas:1"
         started = time.monotonic()
         ended = run_process("serve", environ=environ)
     assert ended.code == 1
     line = failed(ended)
+    _log.info("%s: %s", place, line)
     assert line.startswith("footfall: FOOTFALL_STORE: ")
     assert "a-secret" not in line
     assert time.monotonic() - started < GIVE_UP_SECONDS
-
-
-def test_a_web_server_in_the_store_s_place_is_told_of_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What answers there speaks another language than Redis."""
-    monkeypatch.chdir(tmp_path)
-    with Nginx([free_port()]) as nginx:
-        environ = {"FOOTFALL_STORE": f"redis://{HOST}:{nginx.port}/0", "FOOTFALL_PORT": str(free_port())}
-        assert failed(run_process("serve", environ=environ)).startswith("footfall: FOOTFALL_STORE: ")
 
 
 def test_with_a_spool_it_starts_without_its_store_and_counts(look_after: LookAfter, tmp_path: Path) -> None:
@@ -126,6 +122,19 @@ def test_with_a_spool_it_starts_without_its_store_and_counts(look_after: LookAft
         assert total(server) == 6
     finally:
         redis.close()
+
+
+def test_with_a_spool_it_starts_also_where_the_store_refuses_it(look_after: LookAfter, tmp_path: Path) -> None:
+    """A wrong password is logged with the setting's name; views wait until it is right."""
+    with RedisServer(password="the-right-one") as redis:
+        server = spooling(f"redis://:a-secret@{HOST}:{redis.port}/0", tmp_path, look_after)
+        assert "FOOTFALL_STORE: " in server.log
+        assert "a-secret" not in server.log
+        assert view(server).headers["X-Footfall"] == "spooled"
+        redis.ask("CONFIG", "SET", "requirepass", "a-secret")
+        wait_replayed(server)
+        assert total(server) == 1
+        redis.password = "a-secret"  # what the server is asked with at the end
 
 
 # Under load
@@ -176,21 +185,14 @@ async def test_an_instance_killed_while_it_spools_loses_nothing(
     await asyncio.to_thread(wait_replayed, server)
     assert load.plain.spooled > 0
     await asyncio.to_thread(load.assert_counted_by, server)
-    assert len(list(tmp_path.glob("*.spool"))) == 1, "the files of the dead are gone"
+    files = await asyncio.to_thread(lambda: list(tmp_path.glob("*.spool")))
+    assert len(files) == 1, "the files of the dead are gone"
 
 
 async def test_a_spooled_view_counts_in_the_second_it_came_in(redis: RedisServer, look_after: LookAfter, tmp_path: Path) -> None:
     """By the store's clock, also where the instance's own is an hour off, as its spool file shows that it is."""
-    folder = tmp_path / "shifted"
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text("import time\nreal = time.time\ntime.time = lambda: real() + 3600\n")
-
-    class HourFast(FootfallServer):
-        def environment(self) -> dict[str, str]:
-            return {**super().environment(), "PYTHONPATH": str(folder)}
-
     spool = tmp_path / "spool"
-    server = HourFast(redis.url, sites=[SITE], settings={"SPOOL": str(spool), "COMMIT_TIMEOUT": "0.2"})
+    server = ShiftedServer(redis.url, 3600, tmp_path, SPOOL=str(spool), COMMIT_TIMEOUT="0.2")
     await asyncio.to_thread(look_after, server)
 
     def spool_for_a_while() -> None:

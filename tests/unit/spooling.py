@@ -122,6 +122,10 @@ class Bench:
         """A counter that gives the store up at once."""
         return Counter(self.store, self.ledger, outbox=spool, commit_timeout=0.02)
 
+    def patient_counter(self, spool: Spool) -> Counter:
+        """A counter on the bench's monotonic clock, which tries the store for long."""
+        return Counter(self.store, self.ledger, outbox=spool, commit_timeout=60, monotonic=self.monotonic)
+
     async def take(self, spool: Spool, sequence: int, *parts: SiteBatch, writer: str = "w") -> int | None:
         """Spool a batch: of one view, unless parts are given; the first is the site's, the next the other site's."""
         batch = Batch(writer, sequence, dict(zip((SITE, OTHER_SITE), parts or (part(),), strict=False)))

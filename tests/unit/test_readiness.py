@@ -68,11 +68,15 @@ async def test_with_a_spool_that_has_room_it_is_ready_by_the_spool(store: Store,
     store.is_away = bench.store.is_away = True
     monotonic.advance(CHECK_SECONDS)
     assert await readiness.means() == ("spool", "it is away")
+    await bench.fill(spool, 1)
+    assert await readiness.means() == ("spool", "the store is away")
+    assert store.asked == 2
     with pytest.raises(StoreUnavailable):
-        await bench.fill(spool, 100)
+        await bench.fill(spool, 100, "another")
     assert await readiness.means() == (None, "it is away")
-    store.is_away = False
+    store.is_away = bench.store.is_away = False
     monotonic.advance(CHECK_SECONDS)
+    await bench.replayed()
     assert await readiness.means() == ("store", "")
 
 

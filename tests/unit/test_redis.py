@@ -216,10 +216,9 @@ async def test_a_clock_far_behind_lets_the_window_be_summed_up_anew(
     assert (await store.top(SITE, Span(Tier.SECOND, 60), 9)).pages == [("/0", 33), ("/1", 33), ("/2", 31), ("/3", 30), ("/4", 30)]
     clock.t = newest
     await writer.count({"/0": 1})
-    with caplog.at_level(logging.WARNING):
-        clock.t = newest - 100
-        await writer.count({"/0": 1})
-    assert len(caplog.records) == 2
+    clock.t = newest - 100
+    server.ask("ZADD", key_named(server, ":w:60"), -1000, "/0")
+    assert (await writer.count({"/0": 1}, wanted=["/0"])).counts["/0"].views == 35
 
 
 async def test_a_sum_that_a_fast_clock_emptied_is_there_again(store: RedisStore, writer: Writer, clock: Clock) -> None:

@@ -203,6 +203,21 @@ async def test_a_commit_whose_reply_was_lost_is_spooled_and_counted_once(bench: 
     assert (await counter.count(event)).outcome is Outcome.DUPLICATE
 
 
+async def test_a_late_receipt_does_not_put_the_store_s_clock_back(bench: Bench) -> None:
+    """It may name the second of an earlier attempt, whose reply was lost; what is spooled then still gets its own second."""
+    spool = bench.spool()
+    counter = bench.patient_counter(spool)
+    await counter.count(A)
+    bench.store.loses_replies = True
+    late = asyncio.create_task(counter.count(A))
+    await until(lambda: len(bench.store.applied_batches) > 1, "it was applied")
+    bench.clock.advance(5)
+    bench.monotonic.advance(5)
+    bench.store.loses_replies = False
+    assert (await late).at == START
+    assert await bench.take(spool, 1) == START + 5
+
+
 async def test_repeated_ids_are_booked_as_duplicates_also_while_they_are_spooled(bench: Bench) -> None:
     """Within a batch, and in one that follows."""
     counter = bench.counter(bench.spool())

@@ -44,7 +44,8 @@ from footfall.stores.redis_warnings import warnings_of
 
 _log = logging.getLogger(__name__)
 
-#: Pages or buckets that one script call reads, and pages times seconds where no running sum has that window.
+#: Pages or buckets that one script call reads, and the most pages times seconds of a window: what it looks at where the running
+#: sum has another width, or has not been brought up to the second.
 READ_AT_ONCE = 2000
 SUMMED_AT_ONCE = 40_000
 
@@ -53,8 +54,8 @@ class Pieces(NamedTuple):
     """How much a script call does at once, so that each stays short whatever the site's size.
 
     `part`: entries in one part of a second's bucket. `moved`: entries that go into the running sum or out of it.
-    `folded`: pages of a passed minute that a commit folds into the coarser tiers on its way; a minute that would have to wait is
-    folded to its end before a third is opened.
+    `folded`: pages of a passed minute that a commit folds into the coarser tiers on its way, or as many as it has entries itself:
+    so folding keeps up with counting. Before a third minute is opened, the first is folded to its end.
     """
 
     part: int = MAX_BATCH_ENTRIES
@@ -64,6 +65,9 @@ class Pieces(NamedTuple):
 
 #: Script calls that may lie between a call and its answer: some 2,000 entries each are moved into or out of the running sum.
 PATIENCE = 10_000
+
+#: A warning of a server's clock is not repeated for so many seconds.
+WARNING_SECONDS = 60.0
 
 _DURABILITY = re.compile(r"primary|replicas:([1-9]\d?)")
 
@@ -105,6 +109,7 @@ class RedisStore:
         self._scripts = Scripts(place, clock or server_clock(), replicas_of(durability), self._common)
         self._under_way = 0
         self._is_closed = False
+        self._silent_until = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -138,8 +143,9 @@ class RedisStore:
 
     def _commit_arguments(self, part: SiteBatch, batch: Batch) -> bytes:
         times = part.events.values()
+        entries = len(part.pages) + len(part.timed) + len(part.events)
         return packed(
-            **self._common,
+            **self._common | {"folded": max(entries, self._common["folded"])},
             writer=batch.writer,
             sequence=batch.sequence,
             lasting=batch.lasting,
@@ -159,7 +165,10 @@ class RedisStore:
         return (await self._read_counts(site, list(part.wanted), window)).pages
 
     def _warn_of_clock(self, seconds: int) -> None:
-        if seconds:
+        """Say that a server's clock is behind: not for each site that notices, but at most once a minute."""
+        now = asyncio.get_running_loop().time()
+        if seconds and now >= self._silent_until:
+            self._silent_until = now + WARNING_SECONDS
             _log.warning(
                 "the clock of %s is %d s behind the newest second of a site; its seconds go on from there, and its window was "
                 "summed up anew",
@@ -176,7 +185,7 @@ class RedisStore:
             return await self._read_counts(site, pages, window)
 
     async def _read_counts(self, site: str, pages: Sequence[str], window: int) -> Counts:
-        at_once = READ_AT_ONCE if window == self._window else max(1, SUMMED_AT_ONCE // window)
+        at_once = max(1, min(READ_AT_ONCE, SUMMED_AT_ONCE // window))
         at = 0
         found: dict[str, Count] = {}
         for first in range(0, max(len(pages), 1), at_once):
@@ -213,7 +222,7 @@ class RedisStore:
 
     async def top(self, site: str, span: Span, limit: int, after: tuple[int, str] | None = None) -> TopPages:
         with self._call():
-            if span == Span(Tier.SECOND, self._window):
+            if span == Span(Tier.SECOND, self._window) and limit <= READ_AT_ONCE:
                 found = await self._top_window(site, limit, after or (0, ""))
                 if found is not None:
                     return found

@@ -78,7 +78,7 @@ class Scripts:
                 if isinstance(reply, NoScriptError):
                     unknown.add(calls[number].script)
                 elif isinstance(reply, MovedError) and self.place.kind is Kind.CLUSTER:
-                    await self._route.doubt(reply)
+                    await self._route.doubt(server, reply)
                 else:
                     replies[number] = await self._good(reply, server)
             if len(replies) == len(calls):
@@ -117,7 +117,7 @@ class Scripts:
         try:
             replies = await server.ask(*commands, *wait)
         except (RedisError, OSError) as error:
-            await self._route.doubt()
+            await self._route.doubt(server)
             raise translate(error, str(server.address)) from error
         if wait:
             confirmed = replies.pop()
@@ -133,7 +133,7 @@ class Scripts:
         """A reply, unless it is an error."""
         if isinstance(reply, ResponseError):
             if is_about_the_route(reply):
-                await self._route.doubt()
+                await self._route.doubt(server)
             raise translate(reply, str(server.address))
         return reply
 

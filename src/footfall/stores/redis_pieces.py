@@ -37,7 +37,7 @@ async def summed(scripts: Scripts, retention: Retention, site: str, span: Span) 
     if span.tier is Tier.SECOND:
         part = 0
         while start <= newest:
-            start, part, flat = await scripts.ask("seconds", site, born=born, first=start, behind=part, last=min(at, newest))
+            start, part, flat = await scripts.ask("seconds", site, born=born, first=start, behind=part, last=newest)
             for page, n in pages_of(flat):
                 views[page] += n
         return at, views

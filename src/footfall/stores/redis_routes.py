@@ -30,7 +30,7 @@ class Route(Protocol):
         """All servers that take writes."""
         ...
 
-    async def doubt(self, moved: MovedError | None = None) -> None:
+    async def doubt(self, server: Server, moved: MovedError | None = None) -> None:
         """Learn the way anew next time: a server was silent, takes no writes, or said that a key is elsewhere."""
         ...
 
@@ -66,8 +66,8 @@ class OneServer:
     async def servers(self) -> Sequence[Server]:
         return [self._one]
 
-    async def doubt(self, moved: MovedError | None = None) -> None:  # noqa: ARG002 - there is no other
-        await self._one.hang_up()
+    async def doubt(self, server: Server, moved: MovedError | None = None) -> None:  # noqa: ARG002 - there is no other
+        await server.hang_up()
 
     async def close(self) -> None:
         await self._one.hang_up()
@@ -91,26 +91,32 @@ class Sentinels:
     async def _find(self) -> Server:
         """Ask one Sentinel after the other; a server counts as the primary only if it says so itself."""
         trouble: Exception = DriverConnectionError("no Sentinel knows the service")
+        refused: set[Address] = set()
         for sentinel in list(self._sentinels):
             try:
-                primary = await self._named_by(sentinel)
+                address = await self._named_by(sentinel)
+                if address is None or address in refused:
+                    continue
+                refused.add(address)
+                primary = await self._proved(address)
             except (RedisError, OSError) as error:
                 trouble = error
-                continue
-            if primary is not None:
+            else:
                 # Who was right is asked first next time.
                 self._sentinels.remove(sentinel)
                 self._sentinels.insert(0, sentinel)
                 return primary
         raise trouble
 
-    async def _named_by(self, sentinel: Server) -> Server | None:
+    async def _named_by(self, sentinel: Server) -> Address | None:
         (address,) = await sentinel.ask(("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._place.service))
         if isinstance(address, ResponseError):
             raise address
-        if address is None:
-            return None
-        server = _server(self._place, Address(_text(address[0]), int(address[1])))
+        return Address(_text(address[0]), int(address[1])) if address else None
+
+    async def _proved(self, address: Address) -> Server:
+        """The server at an address, if it is a primary."""
+        server = _server(self._place, address)
         try:
             (role,) = await server.ask(("ROLE",))
             if isinstance(role, ResponseError):
@@ -125,13 +131,14 @@ class Sentinels:
     async def servers(self) -> Sequence[Server]:
         return [await self.server_for(b"")]
 
-    async def doubt(self, moved: MovedError | None = None) -> None:  # noqa: ARG002 - Sentinels know no slots
-        primary, self._primary = self._primary, None
-        if primary is not None:
-            await primary.leave()
+    async def doubt(self, server: Server, moved: MovedError | None = None) -> None:  # noqa: ARG002 - Sentinels know no slots
+        if server is self._primary:
+            self._primary = None
+            await server.leave()
 
     async def close(self) -> None:
-        await self.doubt()
+        if self._primary is not None:
+            await self._primary.leave()
         for sentinel in self._sentinels:
             await sentinel.hang_up()
 
@@ -143,6 +150,7 @@ class Cluster:
         self._place = place
         self._seeds = list(place.addresses)
         self._servers: dict[Address, Server] = {}
+        self._silent: Address | None = None
         self._owners: list[Server | None] = []
         self._finding = asyncio.Lock()
 
@@ -150,7 +158,7 @@ class Cluster:
         await self._learn()
         server = self._owners[slot_of(key)]
         if server is None:
-            await self.doubt()
+            self._owners = []
             raise DriverConnectionError("no node serves the slot")
         return server
 
@@ -164,7 +172,8 @@ class Cluster:
             if self._owners:
                 return
             trouble: Exception = DriverConnectionError("no node of the cluster answers")
-            for address in dict.fromkeys([*self._seeds, *self._place.addresses, *self._servers]):
+            addresses = dict.fromkeys([*self._seeds, *self._place.addresses, *self._servers])
+            for address in sorted(addresses, key=lambda address: address == self._silent):  # whom we doubt is asked last
                 server = self._server(address)
                 try:
                     (reply,) = await server.ask(("CLUSTER", "SLOTS"))
@@ -196,8 +205,9 @@ class Cluster:
             self._servers[address] = _server(self._place, address)
         return self._servers[address]
 
-    async def doubt(self, moved: MovedError | None = None) -> None:
+    async def doubt(self, server: Server, moved: MovedError | None = None) -> None:
         self._owners = []
+        self._silent = server.address
         if moved is not None and moved.host:
             # The node that has the slot knows the new order of things before others do.
             self._seeds.insert(0, Address(moved.host, moved.port))

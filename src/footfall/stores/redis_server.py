@@ -103,12 +103,16 @@ class Server:
         sent once more: all that is sent here may be sent twice.
         """
         words = [_pack(command) for command in commands]
-        async with self._room:
+        async with asyncio.timeout(REPLY_SECONDS):
+            await self._room.acquire()
+        try:
             if self._idle:
                 with contextlib.suppress(DriverConnectionError):
                     return await self._exchange(self._idle.pop(), words)
                 await self.hang_up()
             return await self._exchange(_connection(self.address, self._database, self._login, self._tls), words)
+        finally:
+            self._room.release()
 
     async def _exchange(self, connection: AbstractConnection, words: Sequence[bytes]) -> list[Reply]:
         async with self._sound(connection), asyncio.timeout(REPLY_SECONDS):

@@ -43,11 +43,13 @@ class Readiness:
         """By what views can be acknowledged, "store" or "spool"; or None and what stands against it."""
         if self.draining:
             return None, "draining"
-        can_spool = self._spool is not None and self._spool.has_room
-        problem = await self._store_problem(SPOOL_PATIENCE if can_spool else None)
+        spool = self._spool if self._spool is not None and self._spool.has_room else None
+        if spool is not None and spool.takes_over:
+            return "spool", "the store is away"
+        problem = await self._store_problem(None if spool is None else SPOOL_PATIENCE)
         if problem is None:
             return "store", ""
-        return ("spool" if can_spool else None), problem
+        return (None if spool is None else "spool"), problem
 
     async def _store_problem(self, patience: float | None) -> str | None:
         """What stands against the store, as seen CHECK_SECONDS ago or less, waiting `patience` seconds at most."""

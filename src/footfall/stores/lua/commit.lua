@@ -257,14 +257,14 @@ if #fresh > 0 then
   in_runs('HSET', ids_key(slot + 1), records, 2 * RUN)
   if ended > 0 then call('LTRIM', ids_line_key(), ended, -1) end
   local same, n = (tail or ''):match('^(%d+):(%d+)$')
-  if same and tonumber(same) == until_ then
+  if same and tonumber(same) == until_ and until_ > now then
     call('LSET', ids_line_key(), -1, until_ .. ':' .. n + room)
   elseif room > 0 then
     call('RPUSH', ids_line_key(), until_ .. ':' .. room)
+    call('EXPIRE', ids_line_key(), until_ - time + SLACK)
   end
   if is_new_slot and room > 0 then
     call('EXPIRE', ids_key(slot + 1), (slot + 2) * args.ttl - time + SLACK)
-    call('EXPIRE', ids_line_key(), until_ - time + args.ttl + SLACK)
     call('UNLINK', ids_key(slot - 1))
   end
 end
