@@ -14,10 +14,12 @@ import msgspec
 
 from benchmarks import BenchmarkError, servers, wrk
 from benchmarks.progress import Steps
-from benchmarks.servers import Launch, Place, Running
+from benchmarks.servers import Books, Launch, Place, Running
 
-#: Requests that a run cut off are still being committed when it ends; they must not count for the next one.
+#: Requests that a run cut off are still being committed when it ends, and must not count for the next one: the books are read
+#: until they have stood still for so long, and a last time after so many readings.
 SETTLE_SECONDS = 0.2
+_READINGS = 25
 
 _WARM_UP_SECONDS = 1
 _WARM_UP_CONNECTIONS = 64
@@ -160,6 +162,18 @@ def _inspect(heats: Sequence[Heat], running: Mapping[str, Running]) -> int:
     return headers
 
 
+def _settled(running: Running) -> Books:
+    """The books, once they stand still."""
+    books = running.books()
+    for _ in range(_READINGS):
+        time.sleep(SETTLE_SECONDS)
+        again = running.books()
+        if again == books:
+            break
+        books = again
+    return books
+
+
 def _run(running: Running, contender: Contender, heat: Heat, place: Place, load: wrk.Load) -> Measured:
     """One run, and its audit."""
     url = running.url + heat.target(contender)
@@ -167,7 +181,7 @@ def _run(running: Running, contender: Contender, heat: Heat, place: Place, load:
     if contender.server == BARE_SERVER:
         run = wrk.run(url, contender.headers, load, place.load_core)
         return Measured(run.rate, run.p50, run.p99, run.completed)
-    before, work = running.books(), running.store_work()
+    before, work = _settled(running), running.store_work()
     run = wrk.run(url, contender.headers, load, place.load_core)
     after, work_after = running.books(), running.store_work()
     stored = after.stored - before.stored

@@ -7,6 +7,8 @@ and any worker shows the sum. This module knows no requests and no store.
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics, generate_latest
@@ -29,6 +31,8 @@ class Ledger:
     def __init__(self, *, shared: bool = False) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second line a row that says when it was first seen
         self._shared = shared
+        #: What tells these books from all others. Processes that share theirs share the folder they lie in.
+        self.name = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "") if shared else secrets.token_hex(8)
         self._count_pending: Callable[[], int] = int
         self.registry = CollectorRegistry()
 

@@ -37,31 +37,19 @@ def instance(url: str, look_after: LookAfter, **settings: str) -> FootfallServer
     return server
 
 
-async def stop_for(look_after: LookAfter, seconds: float) -> None:
-    """Stop a Redis (SIGSTOP) for so long under load."""
+async def test_a_store_that_stands_still(look_after: LookAfter) -> None:
+    """Stopped (SIGSTOP) for 5 s, longer than views may wait. What it had in hand then is applied when it goes on, once."""
     with RedisServer() as redis:
         server = await asyncio.to_thread(instance, redis.url, look_after, COMMIT_TIMEOUT="1")
         async with under_load(server) as load:
             redis.pause()
-            await asyncio.sleep(seconds)  # the outage itself
+            await asyncio.sleep(5)  # the outage itself
             redis.resume()
             started = time.monotonic()
             await asyncio.to_thread(wait_counted_on, server)
-            _log.info("counted on %.2f s after a stop of %g s", time.monotonic() - started, seconds)
+            _log.info("counted on %.2f s after the stop", time.monotonic() - started)
         assert load.broken > 0, "the outage was not noticed"
         await asyncio.to_thread(load.assert_counted_by, server)
-
-
-async def test_a_store_that_stands_still(look_after: LookAfter) -> None:
-    """Stopped for longer than views may wait. What it had in hand when it stopped is applied when it goes on, once."""
-    await stop_for(look_after, 2.5)
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("time_", range(3))
-async def test_a_store_that_stands_still_for_five_seconds(look_after: LookAfter, time_: int) -> None:
-    """The same for longer, again and again."""
-    await stop_for(look_after, 5)
 
 
 async def test_a_store_that_is_killed_and_started_again(look_after: LookAfter) -> None:
@@ -137,27 +125,40 @@ def let_follow(*replicas: RedisServer) -> None:
         replica.ask("CONFIG", "SET", "masterauth", "")
 
 
-async def test_a_primary_that_dies_takes_no_acknowledged_view_with_it(look_after: LookAfter) -> None:
-    """With DURABILITY=replicas:1, also where the replicas lag behind when it dies: what they had not was not acknowledged."""
+async def lose_primaries(look_after: LookAfter, times: int) -> None:
+    """Kill the primary under load, while its replicas lag behind; the old one comes back before the next dies."""
     with RedisWithSentinels() as setup:
         server = await asyncio.to_thread(
             instance, setup.url, look_after, DURABILITY="replicas:1", COMMIT_TIMEOUT="15", DRAIN_SECONDS="20"
         )
         async with under_load(server) as load:
-            old, replicas = setup.primary, setup.replicas
-            await asyncio.to_thread(cut_off, *replicas)
-            await asyncio.sleep(0.4)  # views that the primary alone has
-            old.kill()
-            started = time.monotonic()
-            await asyncio.to_thread(let_follow, *replicas)
-            await asyncio.to_thread(setup.wait_for_other_primary, old)
-            named = time.monotonic() - started
-            await asyncio.to_thread(wait_counted_on, server)
-            _log.info(
-                "another primary %.1f s after the old one's end, counted on after %.1f s", named, time.monotonic() - started
-            )
+            for time_ in range(times):
+                old, replicas = await asyncio.to_thread(lambda: (setup.primary, setup.replicas))
+                await asyncio.to_thread(cut_off, *replicas)
+                await asyncio.sleep(0.4)  # views that the primary alone has
+                old.kill()
+                started = time.monotonic()
+                await asyncio.to_thread(let_follow, *replicas)
+                await asyncio.to_thread(setup.wait_for_other_primary, old)
+                named = time.monotonic() - started
+                await asyncio.to_thread(wait_counted_on, server)
+                _log.info("another primary after %.1f s, counted on after %.1f s", named, time.monotonic() - started)
+                if time_ < times - 1:
+                    await blocking(old.start, setup.wait_settled)
         assert load.broken == 0, f"the views outlived the fail-over: {load}"
         await asyncio.to_thread(load.assert_counted_by, server)
+
+
+async def test_a_primary_that_dies_takes_no_acknowledged_view_with_it(look_after: LookAfter) -> None:
+    """With DURABILITY=replicas:1, also where the replicas lag behind when it dies: what they had not was not acknowledged."""
+    await lose_primaries(look_after, 1)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+async def test_ten_primaries_that_die(look_after: LookAfter) -> None:
+    """The same again and again."""
+    await lose_primaries(look_after, 10)
 
 
 #: A clock for scripts that is two minutes behind on every server but the one with this port.
@@ -245,24 +246,39 @@ async def test_a_slot_that_moves_under_load(look_after: LookAfter, cluster: Redi
     await blocking(server.stop, lambda: cluster.primary_of(slot).ask("FLUSHALL"))
 
 
-@pytest.mark.xdist_group("redis-cluster-faults")
-async def test_a_cluster_s_node_that_dies(look_after: LookAfter, cluster: RedisCluster) -> None:
-    """The node that has the site is killed; its replica takes its place, and has all that was acknowledged."""
+async def lose_nodes(look_after: LookAfter, cluster: RedisCluster, times: int) -> None:
+    """Kill the node that has the site under load, while its replica lags behind, and start it again when that has taken over."""
     server = await asyncio.to_thread(
         instance, cluster.url, look_after, DURABILITY="replicas:1", COMMIT_TIMEOUT="15", DRAIN_SECONDS="20"
     )
     async with under_load(server) as load:
-        old = await asyncio.to_thread(cluster.primary_of, KEY)
-        (replica,) = await asyncio.to_thread(cluster.replicas_of, old)
-        await asyncio.to_thread(cut_off, replica)
-        await asyncio.sleep(0.4)  # views that the primary alone has
-        old.kill()
-        started = time.monotonic()
-        await asyncio.to_thread(let_follow, replica)
-        await asyncio.to_thread(cluster.wait_for_other_primary, old, KEY)
-        named = time.monotonic() - started
-        await asyncio.to_thread(old.start)  # the new primary has no other replica that could confirm a view
-        await asyncio.to_thread(wait_counted_on, server)
-        _log.info("another node %.1f s after the old one's end, counted on after %.1f s", named, time.monotonic() - started)
+        for _ in range(times):
+            old = await asyncio.to_thread(cluster.primary_of, KEY)
+            (replica,) = await asyncio.to_thread(cluster.replicas_of, old)
+            await asyncio.to_thread(cut_off, replica)
+            await asyncio.sleep(0.4)  # views that the primary alone has
+            old.kill()
+            started = time.monotonic()
+            await asyncio.to_thread(let_follow, replica)
+            await asyncio.to_thread(cluster.wait_for_other_primary, old, KEY)
+            named = time.monotonic() - started
+            await asyncio.to_thread(old.start)  # the new primary has no other replica that could confirm a view
+            await asyncio.to_thread(wait_counted_on, server)
+            _log.info("another node after %.1f s, counted on after %.1f s", named, time.monotonic() - started)
+            await asyncio.to_thread(cluster.wait_settled)
     assert load.broken == 0, f"the views outlived the fail-over: {load}"
     await asyncio.to_thread(load.assert_counted_by, server)
+    await blocking(server.stop, lambda: cluster.primary_of(KEY).ask("FLUSHALL"))
+
+
+@pytest.mark.xdist_group("redis-cluster-faults")
+async def test_a_cluster_s_node_that_dies(look_after: LookAfter, cluster: RedisCluster) -> None:
+    """With DURABILITY=replicas:1 its replica takes its place, and has all that was acknowledged."""
+    await lose_nodes(look_after, cluster, 1)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+async def test_five_nodes_that_die(look_after: LookAfter, cluster: RedisCluster) -> None:
+    """The same again and again."""
+    await lose_nodes(look_after, cluster, 5)

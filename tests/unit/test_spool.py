@@ -282,7 +282,7 @@ async def test_a_file_that_can_t_be_read_is_left_as_it_is(bench: Bench, body: by
     path, _ = files(bench)
     await bench.close()
     with sqlite3.connect(path) as file:
-        file.execute("INSERT INTO batch (boot, monotonic, wall, body) VALUES ('', 0, 0, ?)", (body,))
+        file.execute("INSERT INTO batch (books, boot, monotonic, wall, body) VALUES ('', '', 0, 0, ?)", (body,))
     file.close()
     (bench.folder / "no.spool").write_bytes(b"no database, whatever its name")
     bench.store.is_away = False

@@ -106,6 +106,21 @@ async def test_what_waits_at_the_end_is_replayed_by_the_next_process(bench: Benc
     assert bench.books() == {"counted": 6}
 
 
+async def test_processes_that_share_their_books_receive_a_view_once(bench: Bench) -> None:
+    """Where a worker adopts what another worker left, the view stands in their books already."""
+    bench.store.is_away = True
+    spool = bench.spool()
+    await bench.take(spool, 1, part(3))
+    await spool.close()
+    bench.ledger.spooled(SITE, -3)  # as what waits in a dead worker no longer shows
+    bench.spool()
+    assert bench.books() == {"spooled": 3}
+    assert bench.views("received_total") == 3
+    bench.store.is_away = False
+    await bench.replayed()
+    assert bench.books() == {"counted": 3}
+
+
 async def test_a_spool_with_nothing_in_it_leaves_nothing_behind(bench: Bench) -> None:
     """Neither one that was never used nor one that was replayed; nor what a killed process left empty."""
     bench.folder.mkdir()

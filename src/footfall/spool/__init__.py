@@ -46,6 +46,11 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 class SpoolLedger(Protocol):
     """Who keeps the books of what waits here (`metrics.Ledger`)."""
 
+    @property
+    def name(self) -> str:
+        """What tells these books from all others; processes that keep theirs together have one name for them."""
+        ...
+
     def received(self, site: str, views: int) -> None: ...
     def counted(self, site: str, views: int) -> None: ...
     def duplicate(self, site: str, views: int) -> None: ...
@@ -148,7 +153,7 @@ class Spool:
             _log.warning("the store is away: views are spooled in %s", self._own.path)
         self._wake.set()
         at = self._store_time.now()
-        row = Row(0, self._boot, self._monotonic(), int(self._wall()), encoded(batch, at))
+        row = Row(0, self._ledger.name, self._boot, self._monotonic(), int(self._wall()), encoded(batch, at))
         if self._bytes + len(row.body) > self._max_bytes:
             self._has_refused = True
             raise StoreUnavailable("the store is away and the spool is full")
@@ -274,7 +279,7 @@ class Spool:
                 self._ledger.duplicate(part.site, duplicates[part.site])
 
     def _adopt(self) -> list[SpoolFile]:
-        """Lock and open the files of processes that live no more. Their views are received here, so that the books add up."""
+        """Lock and open the files of processes that live no more. Views that stand in other books are received into ours."""
         found = []
         for path in sorted(self._folder.glob(f"*{SUFFIX}"), key=_modified):
             if path == self._own.path:
@@ -287,7 +292,7 @@ class Spool:
                 _log.error("%s can't be read and is left as it is: %s", path, error)
                 continue
             try:
-                parts = [part for body in file.bodies() for part in decoded(body).parts]
+                parts = [(row.books, part) for row in file.rows() for part in decoded(row.body).parts]
             except (sqlite3.Error, msgspec.MsgspecError) as error:
                 _log.error("%s can't be read and is left as it is: %s", path, error)
                 file.leave()

@@ -18,8 +18,8 @@ from footfall.model import Batch, SiteBatch
 
 SUFFIX = ".spool"
 
-_SCHEMA = """CREATE TABLE IF NOT EXISTS batch (id INTEGER PRIMARY KEY AUTOINCREMENT, boot TEXT NOT NULL, monotonic REAL NOT NULL,
-    wall INTEGER NOT NULL, body BLOB NOT NULL) STRICT"""
+_SCHEMA = """CREATE TABLE IF NOT EXISTS batch (id INTEGER PRIMARY KEY AUTOINCREMENT, books TEXT NOT NULL, boot TEXT NOT NULL,
+    monotonic REAL NOT NULL, wall INTEGER NOT NULL, body BLOB NOT NULL) STRICT"""
 
 
 class SpooledPart(msgspec.Struct, array_like=True):
@@ -82,9 +82,13 @@ def _site_batch(part: SpooledPart, at: int | None) -> SiteBatch:
 
 
 class Row(NamedTuple):
-    """A batch as it lies in a file, with when it came by the machine's two clocks; monotonic ones compare within a boot only."""
+    """A batch as it lies in a file, with when it came by the machine's two clocks; monotonic ones compare within a boot only.
+
+    `books` names the ledger that has received its views.
+    """
 
     key: int
+    books: str
     boot: str
     monotonic: float
     wall: int
@@ -111,18 +115,17 @@ class SpoolFile:
 
     def add(self, row: Row) -> None:
         """Keep a batch durably; its key is given by the file."""
-        self._connection.execute("INSERT INTO batch (boot, monotonic, wall, body) VALUES (?, ?, ?, ?)", row[1:])
+        self._connection.execute("INSERT INTO batch (books, boot, monotonic, wall, body) VALUES (?, ?, ?, ?, ?)", row[1:])
         self.size += len(row.body)
 
     def oldest(self) -> Row | None:
         """The batch that has waited longest, None where none waits."""
-        found = self._connection.execute("SELECT id, boot, monotonic, wall, body FROM batch ORDER BY id LIMIT 1").fetchone()
-        return Row(*found) if found else None
+        return next(self.rows(), None)
 
-    def bodies(self) -> Iterator[bytes]:
+    def rows(self) -> Iterator[Row]:
         """All batches, oldest first."""
-        for (body,) in self._connection.execute("SELECT body FROM batch ORDER BY id"):
-            yield body
+        for found in self._connection.execute("SELECT id, books, boot, monotonic, wall, body FROM batch ORDER BY id"):
+            yield Row(*found)
 
     def remove(self, key: int) -> None:
         """Take a batch out."""

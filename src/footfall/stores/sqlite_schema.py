@@ -27,6 +27,9 @@ WAL_PAUSE = 0.01
 #: A commit that leaves this many pages (4 KiB each) in the write-ahead log moves them into the file.
 CHECKPOINT_PAGES = 2000
 
+#: What a connection may hold of the file in memory, in KiB; the system holds the rest. A process has three connections.
+CACHE_KIB = 4000
+
 _TIERS = "\n".join(
     f"CREATE TABLE {tier.value} (site INTEGER NOT NULL, t INTEGER NOT NULL, page INTEGER NOT NULL, n INTEGER NOT NULL,"
     " PRIMARY KEY (site, t, page)) STRICT, WITHOUT ROWID;"
@@ -66,7 +69,7 @@ def connect(path: str, busy_seconds: float) -> sqlite3.Connection:
         _log_ahead(cx, path, busy_seconds)
         cx.execute("PRAGMA synchronous=FULL")
         cx.execute("PRAGMA temp_store=MEMORY")
-        cx.execute("PRAGMA cache_size=-16000")
+        cx.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         cx.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
     except BaseException:
         cx.close()

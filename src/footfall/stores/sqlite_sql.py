@@ -60,7 +60,7 @@ MAKE_FOLD = (
 )
 FOLD_ROWS = "INSERT INTO fold (t, page, n) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)"
 FOLD_SECONDS = """INSERT INTO fold (t, page, n) SELECT t - t % 60 AS minute, page, sum(n) FROM second
-    WHERE site = ? AND t >= ? AND t < ? GROUP BY minute, page"""
+    WHERE site = ? AND t >= ? AND t < ? GROUP BY minute, page ON CONFLICT DO UPDATE SET n = n + excluded.n"""
 UNFOLD = {
     tier: f"INSERT INTO {tier.value} (site, t, page, n) SELECT ?1, {BUCKET[tier]} AS start, page, sum(n) FROM fold"
     f" WHERE start >= ?2 GROUP BY start, page {_ADD}"
