@@ -298,6 +298,8 @@ def check(store: StoreOption = None) -> None:
         started = time.monotonic()
         await opened.ping()
         fine(f"store: {shown_url(settings.store)} takes a durable write in {(time.monotonic() - started) * 1000:.1f} ms")
+        for line in await opened.warnings():
+            note(f"store: {line}")
         for site in settings.sites:
             numbers = (await opened.counts(site, [""], settings.window)).pages[""]
             past = f"{views_words(numbers.views)} in the past {window_words(settings.window)}"

@@ -350,3 +350,9 @@ async def test_two_stores_at_one_place_are_one(store: Store, another: Callable[[
     assert await one.store.applied(SITE, "v") == 5
     assert (await one.count(events={EVENT: ("/", None)})).duplicates == frozenset()
     assert (await other.count(events={EVENT: ("/", None)})).duplicates == {EVENT}
+
+
+async def test_warnings_are_lines_and_change_nothing(store: Store) -> None:
+    """What a store says of its own settings is a line each, and asking is no view."""
+    assert all(line and line.isprintable() for line in await store.warnings())
+    assert (await store.counts(SITE, [WHOLE_SITE], 60)).pages[WHOLE_SITE].total == 0

@@ -33,7 +33,7 @@ _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u206
 _ENDS_IN_DOTS = re.compile(r"/\.\.?\Z")
 
 
-class BadPage(ValueError):  # noqa: N818 - named as the drop reason it becomes
+class BadPage(ValueError):
     """A text that can't be a page; `reason` is one line that says why."""
 
     def __init__(self, reason: str) -> None:

@@ -298,13 +298,12 @@ class Spool:
                 file.leave()
                 continue
             found.append(file)
-            for part in parts:
-                self._ledger.received(part.site, part.views)
+            for books, part in parts:
+                if books != self._ledger.name:
+                    self._ledger.received(part.site, part.views)
                 self._ledger.spooled(part.site, part.views)
             if parts:
-                _log.info(
-                    "%d views that another process has spooled in %s wait here now", sum(part.views for part in parts), path
-                )
+                _log.info("%d views that another process spooled in %s wait here now", sum(part.views for _, part in parts), path)
         return found
 
     async def _in_thread(self, work: Callable[[], T]) -> T:

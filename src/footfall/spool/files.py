@@ -21,6 +21,8 @@ SUFFIX = ".spool"
 _SCHEMA = """CREATE TABLE IF NOT EXISTS batch (id INTEGER PRIMARY KEY AUTOINCREMENT, books TEXT NOT NULL, boot TEXT NOT NULL,
     monotonic REAL NOT NULL, wall INTEGER NOT NULL, body BLOB NOT NULL) STRICT"""
 
+_ROWS = "SELECT id, books, boot, monotonic, wall, body FROM batch ORDER BY id"
+
 
 class SpooledPart(msgspec.Struct, array_like=True):
     """One site of a batch on disk. A time of None is to be filled in when the store's clock is known."""
@@ -120,11 +122,12 @@ class SpoolFile:
 
     def oldest(self) -> Row | None:
         """The batch that has waited longest, None where none waits."""
-        return next(self.rows(), None)
+        found = self._connection.execute(f"{_ROWS} LIMIT 1").fetchone()
+        return Row(*found) if found else None
 
     def rows(self) -> Iterator[Row]:
         """All batches, oldest first."""
-        for found in self._connection.execute("SELECT id, books, boot, monotonic, wall, body FROM batch ORDER BY id"):
+        for found in self._connection.execute(_ROWS):
             yield Row(*found)
 
     def remove(self, key: int) -> None:

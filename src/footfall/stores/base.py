@@ -85,6 +85,10 @@ class Store(Protocol):
         """Prove that the store takes a durable write now. Returns nothing; raises when it does not."""
         ...
 
+    async def warnings(self) -> list[str]:
+        """What in the store's own settings puts acknowledged views at risk, a line each; empty where nothing is known to."""
+        ...
+
     async def close(self) -> None:
         """Finish the calls under way and let go of every file, thread and connection. May be called twice."""
         ...

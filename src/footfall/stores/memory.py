@@ -183,5 +183,8 @@ class MemoryStore:
     async def ping(self) -> None:
         return
 
+    async def warnings(self) -> list[str]:
+        return ["numbers in memory end with the process"]
+
     async def close(self) -> None:
         return

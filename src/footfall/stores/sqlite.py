@@ -164,6 +164,9 @@ class SqliteStore:
     async def ping(self) -> None:
         await self._execute(sql.PING, int(self._clock()))
 
+    async def warnings(self) -> list[str]:
+        return []
+
     async def close(self) -> None:
         if self._closed:
             return

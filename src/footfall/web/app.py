@@ -21,6 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from footfall.counter import Counter
+from footfall.errors import StoreError
 from footfall.intake.agents import Agents
 from footfall.intake.request import Intake
 from footfall.metrics import Ledger
@@ -39,6 +40,9 @@ from footfall.web.replies import CountingReplies
 from footfall.web.static_files import StaticFiles
 
 _log = logging.getLogger(__name__)
+
+#: The start does not wait longer for what the store says of its settings.
+WARN_SECONDS = 1.0
 
 #: Views that wait when the server stops have this share of DRAIN_SECONDS; the rest is for telling those that the store did not
 #: confirm. Beyond DRAIN_SECONDS the server cuts off whoever still waits.
@@ -141,6 +145,7 @@ def make_app(settings: Settings, instance: str, clock: Clock = time.time) -> Fro
             with _stopping_in_order(parts, settings):
                 if parts.spool:
                     parts.spool.start()
+                await _warn(parts.store)
                 _log.info("counting for %s as instance %s", ", ".join(settings.sites), instance)
                 yield
         parts.readiness.draining = True
@@ -157,6 +162,14 @@ def make_app(settings: Settings, instance: str, clock: Clock = time.time) -> Fro
     routes = [Route(row.path, parts.answers[row.answers], methods=row.methods) for row in ROUTES]
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=dict(HANDLERS))
     return Front(app, {row.path: parts.answers[row.answers] for row in ROUTES if row.methods is None})
+
+
+async def _warn(store: Store) -> None:
+    """Say in the log what in the store's own settings puts views at risk. A store that is away can't be asked."""
+    with contextlib.suppress(StoreError, TimeoutError):
+        async with asyncio.timeout(WARN_SECONDS):
+            for line in await store.warnings():
+                _log.warning("store: %s", line)
 
 
 class Front:
