@@ -62,11 +62,10 @@ STAGGER = 50
 #: Seconds that are summed up by one statement when a minute is rolled up: SQLite sorts their rows in memory.
 FOLDED_AT_ONCE = 10
 
-READERS = 2
-
 #: A clock this many seconds behind a site's newest second is worth a warning.
 CLOCK_SLACK = 60
 
+READERS = 2
 NOTHING = Count(0, 0, 0)
 
 
