@@ -75,6 +75,7 @@ class Reads:
         if task is None:
             before = self._running.get(key)
             task = asyncio.ensure_future(self._send(key, before, read))
+            task.add_done_callback(_heard)
             (self._next if before else self._running)[key] = task
         return cast("T", await asyncio.shield(task))
 
@@ -86,3 +87,9 @@ class Reads:
             return await read()
         finally:
             del self._running[key]
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    """Take note of a read's failure, also where all who shared it have gone: it is nobody's unhandled error."""
+    if not task.cancelled():
+        task.exception()
