@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -34,7 +35,24 @@ class Readers(Protocol):
         ...
 
 
-class CountEndpoint:
+class _HotEndpoint(abc.ABC):
+    """What both have in common: GET and POST count, and errors are answered here, for no router stands before it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            if scope["method"] in ("GET", "POST"):
+                await self._count(scope, send)
+            else:
+                await answer_other_method(scope, receive, send)
+        except Exception as error:
+            await answer_error(error, scope, receive, send)
+
+    @abc.abstractmethod
+    async def _count(self, scope: Scope, send: Send) -> None:
+        """Count the view a request names, and answer."""
+
+
+class CountEndpoint(_HotEndpoint):
     """Counts the view a request names, and answers 204, or with the page's counts where JSON is asked for and may be read."""
 
     def __init__(
@@ -55,15 +73,6 @@ class CountEndpoint:
         self._instance = instance
         self._window = window
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            if scope["method"] in ("GET", "POST"):
-                await self._count(scope, send)
-            else:
-                await answer_other_method(scope, receive, send)
-        except Exception as error:
-            await answer_error(error, scope, receive, send)
-
     async def _count(self, scope: Scope, send: Send) -> None:
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
         judged = self._intake.judge(scope["query_string"], headers)
@@ -83,7 +92,7 @@ class CountEndpoint:
         await self._replies.send_body(send, settled.outcome, status, b"application/json", body)
 
 
-class PixelEndpoint:
+class PixelEndpoint(_HotEndpoint):
     """The same, answered with a picture of one pixel."""
 
     def __init__(self, intake: Intake, counter: Counter, ledger: Ledger, replies: CountingReplies) -> None:
@@ -91,15 +100,6 @@ class PixelEndpoint:
         self._counter = counter
         self._ledger = ledger
         self._replies = replies
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            if scope["method"] in ("GET", "POST"):
-                await self._count(scope, send)
-            else:
-                await answer_other_method(scope, receive, send)
-        except Exception as error:
-            await answer_error(error, scope, receive, send)
 
     async def _count(self, scope: Scope, send: Send) -> None:
         judged = self._intake.judge(scope["query_string"], dict(scope["headers"]))
