@@ -10,7 +10,7 @@ import typer
 
 from footfall.cli import app
 from footfall.model import DropReason
-from footfall.web.app import route_table
+from footfall.web.routes import route_table
 from tests.docs.tracked import ROOT
 
 DOCS = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in sorted((ROOT / "docs").rglob("*.md"))}

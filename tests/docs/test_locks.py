@@ -12,7 +12,11 @@ from packaging.utils import canonicalize_name
 from tests.docs.tracked import ROOT
 
 _PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-ASKED: dict[str, list[str]] = {"run": _PROJECT["project"]["dependencies"], **_PROJECT["dependency-groups"]}
+ASKED: dict[str, list[str]] = {
+    "run": _PROJECT["project"]["dependencies"],
+    "sentry": _PROJECT["project"]["optional-dependencies"]["sentry"],  # the extra that an image can have
+    **_PROJECT["dependency-groups"],
+}
 BUILD: list[str] = _PROJECT["build-system"]["requires"]
 
 
@@ -47,7 +51,7 @@ def test_everything_has_a_hash(lock: str) -> None:
 
 def test_the_locks_agree() -> None:
     """What stands in two of the locks that go into one environment stands there in one version."""
-    together = [pins(lock) for lock in ("build", "run", "test", "check")]
+    together = [pins(lock) for lock in ("build", "run", "sentry", "test", "check")]
     for name in set().union(*together):
         assert len({each[name] for each in together if name in each}) == 1, f"{name}: run `make lock`"
 

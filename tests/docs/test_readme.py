@@ -40,6 +40,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
         if not path.name.startswith("."):  # what `make` has noted there is not taken along but made anew
             (environment / path.name).symlink_to(path)
     (environment / ".run").touch()
+    (environment / ".frontend").touch()  # what is built lies beside the package that is installed
     with contextlib.closing(Reader(tree)) as someone:
         yield someone
 

@@ -1,15 +1,18 @@
-"""The page about running shows the metrics that the code has."""
+"""The page about monitoring shows the metrics that the code has, and an entry for each alert that the rules have."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from prometheus_client import Metric
 
 from footfall.metrics import Ledger
 from footfall.model import Drop, DropReason
+from tests.docs.test_links import anchors
+from tests.monitoring.prometheus import alerts
 
-PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
+PAGE = Path(__file__).parents[2] / "docs" / "monitoring.md"
 BEGIN = "<!-- metrics:begin -->\n"
 END = "\n<!-- metrics:end -->"
 
@@ -23,6 +26,8 @@ OF_BUCKETS = {"le"}
 def kept() -> Ledger:
     """A ledger that has something of everything, so that every metric shows its labels."""
     ledger = Ledger()
+    ledger.introduce("web-1", ["example.com"])
+    ledger.ready("store")
     for note in (ledger.received, ledger.counted, ledger.duplicate, ledger.failed, ledger.spooled):
         note("example.com", 1)
     ledger.dropped(Drop(DropReason.BOT, "example.com"))
@@ -49,9 +54,24 @@ def test_the_table_is_the_generated_one() -> None:
     table, end, _ = rest.partition(END)
     assert begin
     assert end
-    assert table == metrics_table(), f"put this between the marks of docs/operating.md:\n{metrics_table()}"
+    assert table == metrics_table(), f"put this between the marks of docs/monitoring.md:\n{metrics_table()}"
 
 
 def test_every_metric_shows_its_labels() -> None:
     """None of them is without a sample, which would hide its labels from the table."""
     assert all(metric.samples for metric in kept().registry.collect())
+
+
+@pytest.mark.parametrize("name", alerts())
+def test_an_alert_has_an_entry_in_the_runbook(name: str) -> None:
+    """Its runbook_url leads to it."""
+    page, _, anchor = alerts()[name]["annotations"]["runbook_url"].partition("#")
+    assert page == "docs/monitoring.md"
+    assert anchor == name.lower()
+    assert anchor in anchors(PAGE)
+
+
+def test_the_runbook_has_no_entry_too_many() -> None:
+    """What it explains are alerts that there are."""
+    explained = {line.removeprefix("### ") for line in PAGE.read_text("utf-8").splitlines() if line.startswith("### Footfall")}
+    assert explained == set(alerts())
