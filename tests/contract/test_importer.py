@@ -14,13 +14,13 @@ from typing import cast
 import pytest
 
 from footfall.errors import BadInput, StoreUnavailable
-from footfall.importer import MAX_LINE_BYTES, PART_BYTES, PART_LINES, Summary, import_log, open_log, writer_of
-from footfall.intake.agents import Agents
-from footfall.model import PERIODS, WHOLE_SITE, Batch, DropReason, Receipt, Tier
+from footfall.importer import MAX_LINE_BYTES, PART_BYTES, PART_LINES, Sample, Summary, import_log, open_log, writer_of
+from footfall.model import OUTCOME, PERIODS, WHOLE_SITE, Batch, DropReason, Receipt, Tier
 from footfall.stores import Store
 from tests.contract.conftest import OTHER_SITE, SITE, START, Clock, bucket_of, count_of, utc
+from tests.unit.logs_given import judge_of
 
-AGENTS = Agents()
+JUDGE = judge_of(SITE)
 SAMPLE = (Path(__file__).parents[1] / "data" / "access-sample.log").read_bytes()
 SAMPLE_VIEWS = 40
 
@@ -37,7 +37,7 @@ def long_log(lines: int) -> bytes:
 
 
 async def imported(store: Store, log: bytes, site: str = SITE) -> Summary:
-    return await import_log(io.BytesIO(log), site, store, AGENTS)
+    return await import_log(io.BytesIO(log), store, JUDGE if site == SITE else judge_of(site))
 
 
 async def total(store: Store, page: str = WHOLE_SITE, site: str = SITE) -> int:
@@ -93,7 +93,20 @@ async def test_dropped_lines_are_counted_by_reason(store: Store) -> None:
         dropped={DropReason.NOT_A_PAGE: 2, DropReason.BOT: 1, DropReason.BAD_PAGE: 1, DropReason.UNREADABLE: 2},
         first=START - 3600,
         last=START - 3600,
+        rules={"not shown": 2, "bot": 1, "no page": 1, "unreadable": 2, "view": 1},
+        sites={SITE: 1},
+        samples=(Sample(log.index(b"\n\n") + 1, ""), Sample(log.index(b"what?"), "what?")),
     )
+
+
+async def test_dropped_lines_stand_in_the_ledger_once(store: Store) -> None:
+    """By reason, in the hour of the import; another import of the log adds nothing, nor does a file that is no log."""
+    log = logged(status=404) * 2 + logged(agent="Googlebot/2.1") + b"what?\n"
+    for _ in range(2):
+        await imported(store, log)
+    await imported(store, b"a letter\n")
+    ledger = await store.breakdown(SITE, WHOLE_SITE, OUTCOME, PERIODS["24h"], 10)
+    assert ledger.values == [("not-a-page", 2), ("bot", 1), ("unreadable", 1)]
 
 
 async def test_a_log_without_views_leaves_nothing(store: Store) -> None:
@@ -189,7 +202,7 @@ async def test_two_imports_at_once_count_once(store: Store) -> None:
     under_way = asyncio.Event()
 
     async def first() -> None:
-        await import_log(io.BytesIO(log), SITE, shared, AGENTS, progress=lambda _: under_way.set())
+        await import_log(io.BytesIO(log), shared, JUDGE, progress=lambda _: under_way.set())
 
     async def late() -> None:
         await under_way.wait()
@@ -242,7 +255,7 @@ async def test_a_store_that_comes_back_is_waited_for(store: Store) -> None:
         pauses.append(seconds)
 
     shaky = cast("Store", Failing(store, "before", "", "before", "after", "after", ""))
-    summary = await import_log(io.BytesIO(logged() * 3), SITE, shaky, AGENTS, pause=pause)
+    summary = await import_log(io.BytesIO(logged() * 3), shaky, JUDGE, pause=pause)
     assert summary.counted == 3 == await total(store)
     assert pauses == [0.25, 0.25, 0.5, 1.0]
 
@@ -257,7 +270,7 @@ async def test_an_import_that_was_cut_goes_on_where_it_was(store: Store, when: s
     log = long_log(2 * PART_LINES)
     away = cast("Store", Failing(store, "", "", "", *[when] * 3))
     with pytest.raises(StoreUnavailable):
-        await import_log(io.BytesIO(log), SITE, away, AGENTS, attempts=3, pause=pause)
+        await import_log(io.BytesIO(log), away, JUDGE, attempts=3, pause=pause)
     assert await total(store) == (PART_LINES if when == "before" else 2 * PART_LINES)
     await imported(store, log)
     assert await total(store) == 2 * PART_LINES
@@ -280,7 +293,7 @@ async def test_a_log_that_can_not_be_read_on_is_one_clear_error_and_counts_the_n
     """What was committed before is not counted again."""
     log = long_log(PART_LINES + 500)
     with pytest.raises(BadInput, match=r"^log: can't be read beyond byte \d+ \(\[Errno 5\]") as caught:
-        await import_log(Cut(log, len(log) - 1000), SITE, store, AGENTS)
+        await import_log(Cut(log, len(log) - 1000), store, JUDGE)
     assert "\n" not in str(caught.value)
     assert await total(store) == PART_LINES
     assert (await imported(store, log)).counted == 500
@@ -306,7 +319,7 @@ async def test_a_line_that_is_too_long_is_unreadable_and_not_held(store: Store) 
     """A line of 64 MB takes less than 1 MB; the line behind it counts, and counts once."""
     for counted in (1, 0):
         tracemalloc.start()
-        summary = await import_log(Endless(64_000_000, b"\n" + logged()), SITE, store, AGENTS)
+        summary = await import_log(Endless(64_000_000, b"\n" + logged()), store, JUDGE)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak < 1_000_000
@@ -328,7 +341,7 @@ async def test_a_part_has_bounded_lines_and_bytes(store: Store) -> None:
     """Progress is told after each: at most PART_LINES lines, and little more than PART_BYTES bytes."""
     for log in (long_log(3 * PART_LINES), (logged()[:-1] + b" " + b"x" * 10_000 + b"\n") * 500):
         told: list[int] = []
-        await import_log(io.BytesIO(log), SITE, store, AGENTS, progress=told.append, pause=never)
+        await import_log(io.BytesIO(log), store, JUDGE, progress=told.append, pause=never)
         assert len(told) >= 3
         assert told == sorted(told)
         assert told[-1] == len(log) - 1
@@ -354,7 +367,7 @@ async def test_a_log_and_its_gzip_are_one_log(store: Store, write: Callable[[byt
     """Rotated and packed, it is still the same lines at the same places."""
     await imported(store, logged())
     with open_log(write(gzip.compress(logged() + logged(page="/b")))) as log:
-        assert (await import_log(log, SITE, store, AGENTS)).counted == 1
+        assert (await import_log(log, store, JUDGE)).counted == 1
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "header"])
@@ -368,8 +381,8 @@ async def test_damaged_gzip_is_one_clear_error(store: Store, write: Callable[[by
         "header": packed[:2] + b"\x07" + packed[3:],
     }
     path = write(broken[damage])
-    with pytest.raises(BadInput, match=r"^log: its gzip data are damaged at byte \d+") as caught, open_log(path) as opened:
-        await import_log(opened, SITE, store, AGENTS)
+    with pytest.raises(BadInput, match=r"^log: its packed data are damaged at byte \d+") as caught, open_log(path) as opened:
+        await import_log(opened, store, JUDGE)
     assert "\n" not in str(caught.value)
     await imported(store, log)
     assert await total(store) == PART_LINES + 500

@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from footfall.logging_setup import set_up_logging, without_control_characters
 
-LOGGERS = ("", "uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access", "footfall.x")
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 #: ESC, which begins what steers a terminal; a line break; a line separator; a mark that turns text round; half a surrogate pair.
 HOSTILE = "a\x1b[31m\r\n2026-01-01T00:00:00Z [info] forged\u2028\u202e\udc80\x9b\x7fz"
@@ -29,20 +29,6 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    """Put the process's logging back as it was."""
-    loggers = [logging.getLogger(name) for name in LOGGERS]
-    before = [(list(logger.handlers), logger.level, logger.propagate, logger.disabled) for logger in loggers]
-    yield
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
-    for logger, (handlers, level, propagate, disabled) in zip(loggers, before, strict=True):
-        logger.handlers[:] = handlers
-        logger.setLevel(level)
-        logger.propagate, logger.disabled = propagate, disabled
 
 
 def lines(write: Callable[[], object], stream: io.StringIO | None = None, **how: Any) -> list[str]:
@@ -86,6 +72,18 @@ def test_extras_and_bound_values_become_fields() -> None:
         ("one", "a.example", 3),
         ("two", "a.example", 3),
     ]
+
+
+@pytest.mark.parametrize("get_logger", [logging.getLogger, structlog.get_logger])
+def test_what_is_bound_to_the_task_is_in_its_lines(get_logger: Callable[[str], Any]) -> None:
+    """Such as a request's id; and in no others."""
+
+    def write() -> None:
+        with structlog.contextvars.bound_contextvars(request_id="abc"):
+            get_logger("footfall.x").warning("one")
+        get_logger("footfall.x").warning("two")
+
+    assert [line.get("request_id") for line in objects(write)] == ["abc", None]
 
 
 def test_uvicorns_lines_have_the_same_form_and_its_access_log_is_off() -> None:

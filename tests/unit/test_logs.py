@@ -11,12 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footfall.intake.agents import Agents
-from footfall.intake.logs import RULES, LogEntry, judge_line, read_line
-from footfall.model import Drop, DropReason, View
+from footfall.intake.logs import LogEntry
+from footfall.intake.logs.apache import Combined
+from footfall.intake.logs.judging import RULES, Judgement
+from footfall.intake.visitors import Visitors
+from footfall.model import DAY, DIMENSIONS, Drop, DropReason, View
+from footfall.site import Rules
+from tests.unit.logs_given import judge_of
 
 SITE = "semicomplete.com"
-AGENTS = Agents()
+JUDGE = judge_of(SITE)
+COMBINED = Combined()
 SAMPLE = Path(__file__).parents[1] / "data" / "access-sample.log"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:27.0) Gecko/20100101 Firefox/27.0"
 AT = int(datetime(2015, 5, 17, 10, 5, 3, tzinfo=UTC).timestamp())
@@ -36,12 +41,21 @@ def line(
     return f'{before} [{moment}] "{request}" {status} 1234 "{referrer}" "{agent}"{behind}\n'
 
 
+def read_line(text: str) -> LogEntry | None:
+    """A line as a file has it, read without its end."""
+    return COMBINED.read(text.removesuffix("\n").encode("utf-8", "surrogateescape"))
+
+
+def judge_line(text: str) -> Judgement:
+    return JUDGE.judge(read_line(text))
+
+
 def judged(text: str) -> str:
     """The page that is counted, or the reason why none is."""
-    judgement = judge_line(text, SITE, AGENTS)
-    assert isinstance(judgement, View | Drop)
-    assert judgement.site == SITE
-    return judgement.page if isinstance(judgement, View) else judgement.reason.value
+    outcome = judge_line(text).outcome
+    assert isinstance(outcome, View | Drop)
+    assert outcome.site == SITE
+    return outcome.page if isinstance(outcome, View) else outcome.reason.value
 
 
 # Reading a line
@@ -50,13 +64,13 @@ def judged(text: str) -> str:
 def test_a_combined_line_is_read() -> None:
     """Time, method, target, status, referrer and agent are what the line says."""
     text = line("GET /a?b=c HTTP/1.1", 304, referrer="http://semicomplete.com/")
-    assert read_line(text) == LogEntry(AT, "GET", "/a?b=c", 304, "http://semicomplete.com/", FIREFOX)
+    assert read_line(text) == LogEntry(AT, "GET", "/a?b=c", 304, "http://semicomplete.com/", FIREFOX, None, "83.149.9.216")
 
 
 def test_a_common_line_is_read() -> None:
     """Without referrer and agent, which are then unknown."""
     text = '127.0.0.1 - frank [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.0" 200 2326'
-    assert read_line(text) == LogEntry(AT, "GET", "/a", 200, None, None)
+    assert read_line(text) == LogEntry(AT, "GET", "/a", 200, None, None, None, "127.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -180,10 +194,10 @@ def test_other_formats_and_cut_lines_are_unreadable(text: str) -> None:
     assert judged(text) == "unreadable"
 
 
-@given(st.text(st.characters(codec=None)) | st.text(r'"\[] -/:+0123456789MayGETx').map(lambda text: line(text, before=text)))
-def test_any_line_is_judged(text: str) -> None:
+@given(st.binary() | st.text(r'"\[] -/:+0123456789MayGETx').map(lambda text: line(text, before=text).encode()))
+def test_any_line_is_judged(content: bytes) -> None:
     """Whatever stands in a line, it is a view or a drop of its site."""
-    judged(text)
+    assert JUDGE.judge(COMBINED.read(content)).outcome.site == SITE
 
 
 def test_a_long_hostile_line_is_read_quickly() -> None:
@@ -201,7 +215,9 @@ def test_a_long_hostile_line_is_read_quickly() -> None:
 
 def test_a_view_has_the_page_and_the_time_of_its_line() -> None:
     """The query is cut off, and the path is in its one spelling."""
-    assert judge_line(line("GET /caf%c3%a9/../jquery%20mobile?page=2 HTTP/1.1"), SITE, AGENTS) == View(SITE, "/jquery mobile", AT)
+    outcome = judge_line(line("GET /caf%c3%a9/../jquery%20mobile?page=2 HTTP/1.1")).outcome
+    assert isinstance(outcome, View)
+    assert (outcome.site, outcome.page, outcome.at) == (SITE, "/jquery mobile", AT)
 
 
 @pytest.mark.parametrize(
@@ -249,12 +265,12 @@ def test_each_rule_drops_what_it_says(text: str, verdict: str) -> None:
 def test_the_first_rule_that_applies_gives_the_reason(text: str, verdict: str) -> None:
     """Where several would, the order of RULES decides; a bot is counted as one only where it read a page."""
     assert judged(text) == verdict
-    assert [rule.reason.value for rule in RULES] == ["not-a-page", "not-a-page", "bad-page", "not-a-page", "not-a-page", "bot"]
+    assert [rule.reason.value for rule in RULES] == ["not-a-page", "not-a-page", "bad-page", "not-a-page", "not-a-page"]
 
 
 def test_real_lines_are_judged_as_by_hand() -> None:
     """Of the sample's 300 lines, 40 are views, 43 bots' and 217 no pages; no image, style sheet or robots.txt is a view."""
-    judgements = [judge_line(text, SITE, AGENTS) for text in SAMPLE.read_text("utf-8").splitlines()]
+    judgements = [judge_line(text).outcome for text in SAMPLE.read_text("utf-8").splitlines()]
     views = [judgement for judgement in judgements if isinstance(judgement, View)]
     assert Counter(judgement.reason for judgement in judgements if isinstance(judgement, Drop)) == {
         DropReason.NOT_A_PAGE: 217,
@@ -272,6 +288,53 @@ def test_lines_are_judged_fast_enough_to_import_years() -> None:
     for _ in range(10):
         started = time.perf_counter()
         for text in lines:
-            judge_line(text, SITE, AGENTS)
+            judge_line(text)
         rounds.append(time.perf_counter() - started)
     assert len(lines) / min(rounds) > 10_000
+
+
+# The site's rules, and the visitor
+
+
+def judged_with(text: str, rules: Rules, visitors: Visitors | None = None) -> Judgement:
+    return judge_of(SITE, rules=rules, visitors=visitors).judge(read_line(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "rules", "verdict"),
+    [
+        (line("GET /admin/x HTTP/1.1"), Rules(excluded_paths=("/admin/*",)), "excluded"),
+        (line(), Rules(excluded_addresses=("83.149.9.0/24",)), "excluded"),
+        (line("GET /index.html HTTP/1.1"), Rules(), "/"),
+        (line("GET /a/ HTTP/1.1"), Rules(merges_slash=True), "/a"),
+        (line("GET /a?id=7&x=1 HTTP/1.1"), Rules(kept_parameters=("id",)), "/a?id=7"),
+    ],
+)
+def test_the_rules_of_a_site_hold_for_its_logs(text: str, rules: Rules, verdict: str) -> None:
+    """What is excluded for requests is for logs, and pages are spelt alike."""
+    judgement = judged_with(text, rules)
+    assert (judgement.outcome.page if isinstance(judgement.outcome, View) else judgement.rule) == verdict
+
+
+def test_a_view_has_the_traits_of_its_line() -> None:
+    """What referrer, campaign and agent say, as of a request."""
+    outcome = judge_line(line("GET /a?utm_source=letter HTTP/1.1", referrer="https://www.google.com/")).outcome
+    assert isinstance(outcome, View)
+    found = dict(zip([dimension.name for dimension in DIMENSIONS], outcome.traits, strict=True))
+    assert (found["referrer"], found["browser"], found["system"]) == ("google.com", "Firefox", "Linux")
+    assert "letter" in found["campaign"]
+
+
+def test_visitors_are_told_apart_on_days_whose_salt_is_known() -> None:
+    """By address and agent; on other days there are none."""
+    visitors = Visitors(lambda: AT)
+    visitors.use({AT // DAY: bytes(32)})
+    found = [
+        judged_with(text, Rules(), visitors).outcome
+        for text in (line(), line("GET /b HTTP/1.1"), line(before="192.0.2.9 - -"), line(moment="16/May/2015:10:05:03 +0000"))
+    ]
+    one, same, another, old = [view.visitor for view in found if isinstance(view, View)]
+    assert one is not None
+    assert one == same
+    assert another not in (one, None)
+    assert old is None

@@ -1,0 +1,273 @@
+"""What `footfall import` does: read logs into a store, whole or as they grow, and show what was found.
+
+What was found goes to standard output, a line a number; a progress bar and notes go to standard error. It opens no store and
+looks up no settings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple, Self
+
+from rich.console import Console
+from rich.progress import Progress, TaskID
+from rich.status import Status
+
+from footfall.errors import BadInput, StoreUnavailable
+from footfall.importer import DryRun, Follow, Import, Log, Summary, open_log
+from footfall.intake.addresses import Addresses
+from footfall.intake.agents import Agents
+from footfall.intake.countries import Countries
+from footfall.intake.limits import Openers, Rates
+from footfall.intake.logs import Format, LogJudge, drop_reasons, format_named, known_formats
+from footfall.intake.logs.judging import COUNTED
+from footfall.intake.request import Intake, Means
+from footfall.intake.traits import TraitReader
+from footfall.intake.visitors import Visitors
+from footfall.model import DropReason
+from footfall.salts import Salts
+from footfall.settings import Settings
+from footfall.site import Site
+from footfall.sites import Sites
+from footfall.stores import Store
+from footfall.terminal import console, progress_bar, say, say_numbers, shown
+
+#: Nobody follows a log only to give up: the store is tried until somebody stops it.
+_FOR_EVER = 1_000_000_000
+
+#: What the names of rules mean, where the rows of a dry run show them.
+_RULE_WORDS: Mapping[str, str] = {
+    "unreadable": "in no known format, or too long",
+    "unknown site": "its host is none of the sites",
+    "other method": "another method than GET",
+    "not shown": "an error, a redirect, or nothing to show",
+    "no page": "its path can't be a page",
+    "asset": "an image, a style sheet, a script, a file",
+    "feed": "a news feed",
+    "bot": "read by a program",
+    "prefetch": "loaded before anybody asked for it",
+    "privacy": "its reader asks not to be counted",
+    "excluded": "by the site's rules",
+}
+
+
+class Wanted(NamedTuple):
+    """What was asked for: logs by name, the site of lines that name none that is known, and the name of a format or a pattern."""
+
+    files: Sequence[str]
+    site: str | None
+    form: str | None
+    is_dry: bool
+
+
+class _Judging(NamedTuple):
+    """The sites there are, how their logs are judged, and what must be kept up to date meanwhile."""
+
+    sites: Sites
+    salts: Salts
+    judge: LogJudge
+
+    @classmethod
+    def begin(cls, store: Store, settings: Settings, site: str | None) -> Self:
+        sites = Sites(store, settings.sites, settings.public_sites, settings.rules)
+        visitors = Visitors(time.time)
+        means = Means(
+            Agents(),
+            TraitReader(),
+            Addresses(),  # a log's address is the one that the server had found out
+            Countries(settings.country_header, settings.country_database),
+            visitors,
+            Rates(),
+            Openers(visitors.today),
+        )
+        otherwise = None if site is None else sites.get(site) or Site(site, settings.rules)
+        return cls(sites, Salts(store, visitors, time.time), LogJudge(Intake(sites, means), sites, otherwise))
+
+
+async def import_logs(store: Store, settings: Settings, wanted: Wanted) -> None:
+    """Import logs to their ends, and show what was found in all of them. Raises BadInput naming the argument at fault."""
+    started = time.monotonic()
+    judging = _Judging.begin(store, settings, wanted.site)
+    await judging.sites.refresh()
+    if not wanted.is_dry:
+        await judging.salts.renew()
+    importing = Import(DryRun(store) if wanted.is_dry else store, judging.judge, _form(wanted))
+    sizes = [_size(file) for file in wanted.files]
+    whole = None if None in sizes else sum(size for size in sizes if size is not None)
+    with _named_arguments(), progress_bar(whole) as bar:
+        task = bar.add_task("", total=whole)
+        done = 0
+        for file in wanted.files:
+            before = importing.summary()
+            with open_log(file) as log:
+                source = await importing.read(log, progress=partial(_show, bar, task, log, done))
+                done += log.size or 0
+            after = importing.summary()
+            lines = after.lines - before.lines
+            if lines and after.dropped.get(DropReason.UNREADABLE, 0) - before.dropped.get(DropReason.UNREADABLE, 0) == lines:
+                raise BadInput("log", _unreadable(file, wanted, is_known=source is not None and source.form is not None))
+    _say_summary(importing.summary(), wanted, time.monotonic() - started)
+
+
+async def follow_log(store: Store, settings: Settings, wanted: Wanted) -> None:
+    """Import a log as it is written, until SIGINT or SIGTERM; then show what was found. Raises BadInput as `import_logs` does."""
+    started = time.monotonic()
+    stop = asyncio.Event()
+    err = console(stderr=True)
+
+    async def pause(seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), seconds)
+
+    judging = _Judging.begin(store, settings, wanted.site)
+    importing = Import(store, judging.judge, _form(wanted), attempts=_FOR_EVER, pause=pause, is_stopped=stop.is_set)
+    (file,) = wanted.files
+    with _named_arguments(), _stopped_by_signals(stop), _status(err, importing, file) as status:
+        async with _kept_fresh(judging):
+            await Follow(
+                file,
+                importing,
+                lambda: {*judging.sites.names(), *([wanted.site] if wanted.site else [])},
+                clock=time.monotonic,
+                pause=pause,
+                is_stopped=stop.is_set,
+                note=lambda line: say(err, ("note:", "yellow"), f" {line}"),
+                looked=status,
+            ).run()
+    _say_summary(importing.summary(), wanted, time.monotonic() - started)
+
+
+@contextlib.asynccontextmanager
+async def _kept_fresh(judging: _Judging) -> AsyncIterator[None]:
+    """Keep up with the sites and the salts that the store has; while it is away, the last that were seen hold."""
+    with contextlib.suppress(StoreUnavailable):
+        await judging.sites.refresh()
+        await judging.salts.renew()
+    tasks = [asyncio.create_task(each.keep_fresh()) for each in (judging.sites, judging.salts)]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _show(bar: Progress, task: TaskID, log: Log, done: int, read: int) -> None:
+    """Show how much is read: of files as they are on the disk, of standard input as it comes out."""
+    bar.update(task, completed=done + (read if log.size is None else log.position()))
+
+
+def is_nothing_stored(settings: Settings) -> bool:
+    """The store that the settings name is not there yet: a file that was never made, or a memory."""
+    kind, _, place = settings.store.partition("://")
+    return kind == "memory" or (kind == "sqlite" and not os.path.exists(os.path.expanduser(place.removeprefix("/"))))
+
+
+def _form(wanted: Wanted) -> Format | None:
+    return None if wanted.form is None else format_named(wanted.form)
+
+
+def _size(file: str) -> int | None:
+    return os.path.getsize(file) if os.path.isfile(file) else None
+
+
+@contextlib.contextmanager
+def _named_arguments() -> Iterator[None]:
+    """Let an error about a log or a site name the argument."""
+    try:
+        yield
+    except BadInput as error:
+        raise BadInput({"log": "FILE", "site": "--site"}.get(error.field, error.field), error.mend) from None
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+class _Told:
+    """Shows on a terminal how far an import has come; elsewhere one line says that it has begun."""
+
+    def __init__(self, status: Status | None, importing: Import, file: str) -> None:
+        self._status = status
+        self._importing = importing
+        self._file = file
+
+    def __call__(self) -> None:
+        if self._status is not None:
+            found = self._importing.summary()
+            last = "" if found.last is None else f", the last at {_moment(found.last)} UTC"
+            self._status.update(shown(f"following {self._file}: {found.lines:,} lines, {found.counted:,} views{last}"))
+
+
+@contextlib.contextmanager
+def _status(err: Console, importing: Import, file: str) -> Iterator[_Told]:
+    if err.is_terminal:
+        with Status("", console=err, spinner_style="red") as status:
+            yield _Told(status, importing, file)
+    else:
+        say(err, f"following {file}; SIGINT or SIGTERM stops")
+        yield _Told(None, importing, file)
+
+
+def _unreadable(file: str, wanted: Wanted, *, is_known: bool) -> str:
+    """Why no line of a log could be read, and what to do about it."""
+    which = "it" if len(wanted.files) == 1 else repr(file)
+    if is_known:
+        return f"no line of {which} is in the format given; leave --format out, or see docs/importing.md for how to write it"
+    names = ", ".join(known.name for known in known_formats())
+    return f"no line of {which} is in a format known here ({names}); describe it with --format, see docs/importing.md"
+
+
+def _say_summary(found: Summary, wanted: Wanted, seconds: float) -> None:
+    out = console()
+    is_one_site = set(found.sites) <= {wanted.site}
+    title = f"{found.lines:,} lines" + (f" for {wanted.site}" if is_one_site and wanted.site else "") + f" in {seconds:.2f} s"
+    if found.first is not None and found.last is not None:
+        title += f", views from {_moment(found.first)} to {_moment(found.last)} UTC"
+    say(out, title)
+    counted = "would be counted" if wanted.is_dry else "counted"
+    if is_one_site:
+        rows = [(found.counted, counted)]
+    else:
+        rows = sorted(((views, f"{counted} for {site}") for site, views in found.sites.items()), reverse=True)
+    rows.append((found.already, "dealt with by an earlier import"))
+    rows += _rows_by_rule(found) if wanted.is_dry else _rows_by_reason(found)
+    say_numbers(out, [row for row in rows if row[0]])
+    err = console(stderr=True)
+    if wanted.is_dry:
+        say(err, ("note:", "yellow"), " a dry run: nothing was written")
+    for sample in found.samples:
+        say(err, ("note:", "yellow"), f" unreadable, at byte {sample.start:,}: {sample.text}")
+
+
+def _rows_by_reason(found: Summary) -> list[tuple[int, str]]:
+    return sorted(((lines, f"not counted: {reason.value}") for reason, lines in found.dropped.items()), reverse=True)
+
+
+def _rows_by_rule(found: Summary) -> list[tuple[int, str]]:
+    reasons = drop_reasons()
+    rows = [
+        (lines, f"not counted: {reasons[rule].value} ({_RULE_WORDS.get(rule, rule)})")
+        for rule, lines in found.rules.items()
+        if rule != COUNTED
+    ]
+    return sorted(rows, reverse=True)
+
+
+def _moment(at: int) -> str:
+    return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")

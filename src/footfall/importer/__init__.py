@@ -1,0 +1,28 @@
+"""Importing the access logs of servers into a store: whole, or as they grow.
+
+`import_log` and `Import` read logs to their ends, `Follow` one that is being written to, through its rotations. A line counts
+once, whatever was imported before, by whom, and however it ended.
+"""
+
+from footfall.importer.following import Follow
+from footfall.importer.importing import ATTEMPTS, DryRun, Import, import_log, writer_of
+from footfall.importer.lines import MAX_LINE_BYTES, PART_BYTES, PART_LINES, Lines
+from footfall.importer.opening import Log, open_log
+from footfall.importer.tally import Sample, Summary
+
+__all__ = [
+    "ATTEMPTS",
+    "MAX_LINE_BYTES",
+    "PART_BYTES",
+    "PART_LINES",
+    "DryRun",
+    "Follow",
+    "Import",
+    "Lines",
+    "Log",
+    "Sample",
+    "Summary",
+    "import_log",
+    "open_log",
+    "writer_of",
+]
