@@ -51,6 +51,24 @@ def test_without_any_setting_the_documented_defaults_hold() -> None:
         "spool_age": 3 * DAY,
         "log_format": "auto",
         "log_level": "info",
+        "origins": (),
+        "excluded_addresses": (),
+        "excluded_paths": (),
+        "kept_parameters": (),
+        "honours_privacy_signals": False,
+        "merges_slash": False,
+        "merges_index": True,
+        "counts_visitors": True,
+        "visitor_rate": 0,
+        "site_rate": 0,
+        "pages_per_day": 10_000,
+        "trusted_proxies": (),
+        "client_address_header": "X-Forwarded-For",
+        "country_header": None,
+        "country_database": None,
+        "admin_password": None,
+        "metrics_token": None,
+        "sentry_dsn": None,
     }
     assert settings.retention == DEFAULT_RETENTION
 
@@ -196,6 +214,13 @@ def test_memory_is_refused_to_several_workers() -> None:
         ("STORE", ""),
         ("STORE", "/var/lib/footfall.db"),
         ("STORE", "redis://a\nb"),
+        ("METRICS_TOKEN", "fifteen-letters"),
+        ("METRICS_TOKEN", "x" * 257),
+        ("METRICS_TOKEN", "sixteen letters!"),
+        ("SENTRY_DSN", "sentry.example/1"),
+        ("SENTRY_DSN", "https://sentry.example/1"),
+        ("SENTRY_DSN", "https://key@sentry.example/"),
+        ("SENTRY_DSN", "https://key@sentry.example/1 2"),
     ],
 )
 def test_values_out_of_their_range_are_refused_by_name(name: str, text: str) -> None:
@@ -220,6 +245,12 @@ def test_values_out_of_their_range_are_refused_by_name(name: str, text: str) -> 
         ("EVENT_ID_TTL", "1d"),
         ("LOG_LEVEL", "DEBUG"),
         ("STORE", "sqlite:////a b/c.db"),
+        ("METRICS_TOKEN", ""),
+        ("METRICS_TOKEN", "sixteen-letters+"),
+        ("METRICS_TOKEN", "x" * 256),
+        ("SENTRY_DSN", " "),
+        ("SENTRY_DSN", "https://0123abcdef@o1.ingest.sentry.example/42"),
+        ("SENTRY_DSN", "http://key:old-secret@127.0.0.1:9000/path/1".replace("-", "")),
     ],
 )
 def test_values_at_the_ends_of_their_ranges_are_taken(name: str, text: str) -> None:
@@ -237,6 +268,20 @@ def test_a_repr_shows_no_password() -> None:
     for text in (repr(settings), str(settings), f"{settings}"):
         assert SECRET not in text
         assert "redis://user:***@host:6379/1" in text
+
+
+def test_a_repr_shows_no_token_and_no_dsn() -> None:
+    """Nor whether they are alike; that they are set can be seen."""
+    settings = loaded({"METRICS_TOKEN": f"{SECRET}-{SECRET}-{SECRET}", "SENTRY_DSN": f"https://{SECRET}@h/1"})
+    assert SECRET not in repr(settings)
+    assert "metrics_token='***' sentry_dsn='***'" in str(settings)
+    assert "metrics_token=None" in str(loaded())
+
+
+@pytest.mark.parametrize("name", ["METRICS_TOKEN", "SENTRY_DSN"])
+def test_a_secret_that_is_refused_is_not_repeated(name: str) -> None:
+    """Even where it is harmless to look at."""
+    assert SECRET not in str(refused({name: SECRET}))
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from mimetypes import MimeTypes
+from urllib.parse import quote, unquote
 
 from footfall.model import MAX_PAGE_BYTES
+from footfall.site import Rules
 
 #: A path that is its own page already, in 0.3 microseconds. No segment begins with a dot here, so none is a dot segment.
 _PLAIN = re.compile(r"/(?:[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9_~!$&'()*+,;=:@.-]*+(?:/|\Z))*+")
@@ -68,6 +70,37 @@ def normalise(raw: str) -> str:
         raise BadPage("a combining mark follows a percent-encoded byte that is not UTF-8")
     _check_length(page)
     return page
+
+
+#: What a server shows for the folder it lies in.
+_INDEX = re.compile(r"(?<=/)(?:index|default)\.(?:html?|php|aspx?|jsp)\Z", re.IGNORECASE)
+
+_PAIR = re.compile(r"[^&;=]+=[^&;]*")
+
+
+def page_of(raw: str, rules: Rules) -> str:
+    """The page of a site that a path names, perhaps with a query: `normalise`, and then the site's own rules.
+
+    Of a query only the parameters stay that the site keeps, in the order of its rules. Raises BadPage. A page gives itself.
+    """
+    page = normalise(raw)
+    if rules.merges_index and page[-1] != "/":
+        page = _INDEX.sub("", page)
+    if rules.merges_slash and page[-1] == "/" and len(page) > 1:
+        page = page[:-1]
+    if not rules.kept_parameters or "?" not in raw:
+        return page
+    query = raw.partition("#")[0].partition("?")[2]
+    fields = dict(reversed([(pair.partition("=")[0], pair.partition("=")[2]) for pair in _PAIR.findall(query)]))
+    kept = [f"{name}={_plain(fields[name])}" for name in rules.kept_parameters if fields.get(name)]
+    page = f"{page}?{'&'.join(kept)}" if kept else page
+    _check_length(page)
+    return page
+
+
+def _plain(value: str) -> str:
+    """A parameter's value in one spelling: what can stand unencoded in a query does, all else is encoded."""
+    return quote(unquote(value.replace("+", " ")), safe="/:@!$'()*,~")
 
 
 def _decoded(run: re.Match[str]) -> str:

@@ -1,124 +1,239 @@
-"""Judging a request to count: a query string and headers go in, a View or a Drop comes out.
+"""Judging what comes in: a request's query string and headers, or an item of a batch, go in; a View or a Drop comes out.
 
-Each step is a small function that answers with a reason to drop the view, or with None. What only depends on the query string is
-judged once and remembered, since a busy site sends the same few strings again and again. Nothing here knows a store or a reply.
+Each step is a small function that answers with a reason to drop the view, or with None; STEPS lists them, the first reason
+wins. Nothing here knows a store or a reply. An address is looked at and dropped.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from urllib.parse import parse_qsl
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
-from footfall.errors import BadInput
+from footfall.intake.addresses import Addresses
 from footfall.intake.agents import Agents
-from footfall.intake.pages import BadPage, normalise
+from footfall.intake.countries import Countries
+from footfall.intake.limits import Openers, Rates
+from footfall.intake.pages import BadPage, page_of
+from footfall.intake.query import Asked, QueryReader
+from footfall.intake.traits import Evidence, TraitReader
+from footfall.intake.visitors import Visitors
 from footfall.model import Drop, DropReason, View
+from footfall.site import Site
 
 #: Request headers by lower-case name, the last of equal names.
 Headers = Mapping[bytes, bytes]
+NO_HEADERS: Headers = MappingProxyType({})
 
-#: Longer query strings are refused; a page may have 1,024 bytes, which percent-encoding can triple.
-MAX_QUERY_BYTES = 8192
 
-#: Query strings whose judgement is remembered, about 500 bytes each.
-REMEMBERED_QUERIES = 16_384
+class Sites(Protocol):
+    """The sites whose views are counted, by name."""
 
-_EVENT_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
-_WIDTH = re.compile(r"[0-9]{1,6}")
-_ONCE = ("s", "p", "e", "w")
+    def get(self, name: str, /) -> Site | None: ...
+
+
+class Means(NamedTuple):
+    """What views are judged with."""
+
+    agents: Agents
+    traits: TraitReader
+    addresses: Addresses
+    countries: Countries
+    visitors: Visitors
+    rates: Rates
+    openers: Openers
+
+
+class Candidate(NamedTuple):
+    """What the steps look at: a view of `page`, not judged yet, and who asks for it to be counted.
+
+    `address` is "" where nothing is known of it. `spares` says which programs count all the same.
+    """
+
+    site: Site
+    page: str
+    headers: Headers
+    user_agent: str
+    address: str
+    is_automated: bool = False
+    spares: Callable[[str], bool] | None = None
+
+
+Step = Callable[[Candidate, Means], DropReason | None]
+
+
+def from_elsewhere(candidate: Candidate, _means: Means) -> DropReason | None:
+    """A page on a host that the site's list of origins has not. A request that names no origin passes."""
+    if not candidate.site.rules.origins:
+        return None
+    origin = candidate.headers.get(b"origin")
+    if origin is None:
+        referrer = candidate.headers.get(b"referer", b"")
+        scheme, separator, rest = referrer.partition(b"://")
+        origin = scheme + separator + rest.partition(b"/")[0] if separator else b""
+    if not origin or candidate.site.allows_origin(origin.decode("latin-1")):
+        return None
+    return DropReason.ORIGIN
+
+
+def sent_by_a_robot(candidate: Candidate, means: Means) -> DropReason | None:
+    """A user agent that the list of robots knows, or a browser that says a program drives it. No agent at all is no robot."""
+    if candidate.is_automated:
+        return DropReason.BOT
+    if not means.agents.is_bot(candidate.user_agent):
+        return None
+    return None if candidate.spares is not None and candidate.spares(candidate.user_agent) else DropReason.BOT
+
+
+def fetched_ahead(candidate: Candidate, _means: Means) -> DropReason | None:
+    """A browser that loads a page before anybody asks for it (Sec-Purpose, and the older names Purpose and X-Moz)."""
+    headers = candidate.headers
+    purpose = headers.get(b"sec-purpose") or headers.get(b"purpose") or headers.get(b"x-moz") or headers.get(b"x-purpose")
+    if purpose and any(word in purpose.lower() for word in (b"prefetch", b"prerender", b"preview")):
+        return DropReason.PREFETCH
+    return None
+
+
+def asks_for_privacy(candidate: Candidate, _means: Means) -> DropReason | None:
+    """A browser that sends Global Privacy Control or Do Not Track, where the site honours them."""
+    if not candidate.site.rules.honours_privacy_signals:
+        return None
+    is_asked = candidate.headers.get(b"sec-gpc") == b"1" or candidate.headers.get(b"dnt") == b"1"
+    return DropReason.PRIVACY if is_asked else None
+
+
+def excluded(candidate: Candidate, _means: Means) -> DropReason | None:
+    """A page or an address that the site does not want counted."""
+    site = candidate.site
+    if site.excludes_page(candidate.page) or (site.excludes_addresses and site.excludes_address(candidate.address)):
+        return DropReason.EXCLUDED
+    return None
+
+
+def beyond_a_rate(candidate: Candidate, means: Means) -> DropReason | None:
+    """More views a minute than one address, or the site, may have."""
+    rules = candidate.site.rules
+    name = candidate.site.name
+    if rules.visitor_rate and candidate.address:
+        who, _ = means.addresses.limit_key(candidate.address)
+        if not means.rates.allows(name, who, rules.visitor_rate):
+            return DropReason.RATE
+    if rules.site_rate and not means.rates.allows(name, "", rules.site_rate):
+        return DropReason.RATE
+    return None
+
+
+#: What speaks against a view, in the order in which it is asked. Its site and its page have been found before.
+STEPS: tuple[Step, ...] = (from_elsewhere, sent_by_a_robot, fetched_ahead, asks_for_privacy, excluded, beyond_a_rate)
+
+#: `GET /` is the page itself: its referrer is where the visit comes from, not where a snippet stands.
+HOME_STEPS: tuple[Step, ...] = tuple(step for step in STEPS if step is not from_elsewhere)
+
+#: What is handed in with a token is trusted: neither its origin nor its amount speaks against it.
+TRUSTED_STEPS: tuple[Step, ...] = (sent_by_a_robot, fetched_ahead, asks_for_privacy, excluded)
 
 
 class Intake:
-    """Judges requests for the sites it was given (`sites`, by name)."""
+    """Judges what comes in for `sites`, by `means`."""
 
-    def __init__(self, sites: frozenset[str], agents: Agents) -> None:
+    def __init__(self, sites: Sites, means: Means) -> None:
         self._sites = sites
-        self._agents = agents
-        self._read_query = lru_cache(REMEMBERED_QUERIES)(self._judge_query)
-        #: What the headers say against a view, in order; the first reason wins.
-        self._steps: tuple[Callable[[Headers], DropReason | None], ...] = (self.sent_by_a_robot, self.fetched_ahead)
+        self._means = means
+        self._queries = QueryReader()
 
-    def judge(self, query: bytes, headers: Headers) -> View | Drop:
-        """Judge a request to count by its query string (`s`, `p`, `e`, …) and headers. Raises BadInput for a malformed one."""
-        head, found, tail = query.partition(b"&e=")
-        if found:  # an event id is never seen twice: judge the rest, which is
-            event_id, _, rest = tail.partition(b"&")
-            judged = self._read_query(head + b"&" + rest if rest else head)
-            if isinstance(judged, View):
-                judged = View(judged.site, judged.page, None, read_event_id(event_id.decode("latin-1")))
-        else:
-            judged = self._read_query(query)
-        return self.judge_headers(judged, headers) if isinstance(judged, View) else judged
+    def judge(self, query: bytes, headers: Headers, peer: str = "", spares: Callable[[str], bool] | None = None) -> View | Drop:
+        """Judge a request to count by its query string, headers and the address it comes from.
 
-    def judge_headers(self, view: View, headers: Headers) -> View | Drop:
-        """Judge a view by the headers alone."""
-        for step in self._steps:
-            reason = step(headers)
-            if reason is not None:
-                return Drop(reason, view.site)
-        return view
-
-    def judge_home(self, view: View, headers: Headers) -> View | Drop:
-        """The same for `GET /`, where command-line clients count."""
-        judged = self.judge_headers(view, headers)
-        if isinstance(judged, Drop) and judged.reason is DropReason.BOT and self._agents.is_command_line(_user_agent(headers)):
-            return view if self.fetched_ahead(headers) is None else Drop(DropReason.PREFETCH, view.site)
-        return judged
-
-    def sent_by_a_robot(self, headers: Headers) -> DropReason | None:
-        """A user agent that the list of robots knows. None at all is no robot."""
-        return DropReason.BOT if self._agents.is_bot(_user_agent(headers)) else None
-
-    def fetched_ahead(self, headers: Headers) -> DropReason | None:
-        """A browser that loads a page before anybody asks for it (Sec-Purpose, and the older names Purpose and X-Moz)."""
-        purpose = headers.get(b"sec-purpose") or headers.get(b"purpose") or headers.get(b"x-moz") or headers.get(b"x-purpose")
-        if purpose and any(word in purpose.lower() for word in (b"prefetch", b"prerender", b"preview")):
-            return DropReason.PREFETCH
-        return None
-
-    def _judge_query(self, query: bytes) -> View | Drop:
-        """What the query string alone says: which site, which page."""
-        fields = read_fields(query)
-        if fields["s"].lower() not in self._sites:
+        `spares` names programs that count all the same. Raises BadInput for a malformed query string.
+        """
+        asked = self._queries.read(query)
+        site = self._sites.get(asked.site)
+        if site is None:
             return Drop(DropReason.UNKNOWN_SITE, None)
-        site = fields["s"].lower()
+        return self._judge(STEPS, site, asked, headers, peer, spares)
+
+    def judge_page(
+        self, site: str, path: str, headers: Headers, peer: str = "", spares: Callable[[str], bool] | None = None
+    ) -> View | Drop:
+        """Judge a view of a page that is being answered with itself, its referrer in its own headers: `GET /`, a middleware's."""
+        found = self._sites.get(site)
+        if found is None:
+            return Drop(DropReason.UNKNOWN_SITE, None)
+        referrer = headers.get(b"referer", b"").decode("latin-1")
+        asked = Asked(site, path, None, referrer, path.partition("?")[2], 0, "", False)
+        return self._judge(HOME_STEPS, found, asked, headers, peer, spares)
+
+    def judge_home(self, view: View, headers: Headers, peer: str = "") -> View | Drop:
+        """The same for `GET /`, where command-line clients count."""
+        return self.judge_page(view.site, view.page, headers, peer, self._means.agents.is_command_line)
+
+    def _judge(
+        self,
+        steps: tuple[Step, ...],
+        site: Site,
+        asked: Asked,
+        headers: Headers,
+        peer: str,
+        spares: Callable[[str], bool] | None,
+    ) -> View | Drop:
         try:
-            page = normalise(fields["p"])
+            page = page_of(asked.path, site.rules)
         except BadPage:
-            return Drop(DropReason.BAD_PAGE, site)
-        return View(site, page, None, read_event_id(fields["e"]) if "e" in fields else None)
+            return Drop(DropReason.BAD_PAGE, site.name)
+        means = self._means
+        user_agent = headers.get(b"user-agent", b"").decode("latin-1")
+        address = means.addresses.client(peer, headers)
+        candidate = Candidate(site, page, headers, user_agent, address, asked.is_automated, spares)
+        for step in steps:
+            reason = step(candidate, means)
+            if reason is not None:
+                return Drop(reason, site.name)
+        language = asked.language or headers.get(b"accept-language", b"").decode("latin-1")
+        country = means.countries.country(address, headers) if means.countries.are_known else ""
+        evidence = Evidence(asked.referrer, asked.campaign, user_agent, asked.width, language, country)
+        visitor = means.visitors.hash(site.name, address, user_agent.encode("latin-1")) if site.rules.counts_visitors else None
+        may_open = True
+        if site.rules.pages_per_day:
+            who, is_public = means.addresses.limit_key(address)
+            may_open = not is_public or means.openers.may_open(site.name, who)
+        return View(site.name, page, None, asked.event_id, means.traits.read(evidence, site.name), visitor, may_open)
 
+    def note_opened(self, site: str, headers: Headers, peer: str) -> None:
+        """A view from this request was the first of its page: count that against its address."""
+        addresses = self._means.addresses
+        who, is_public = addresses.limit_key(addresses.client(peer, headers))
+        if is_public:
+            self._means.openers.opened(site, who)
 
-def read_fields(query: bytes) -> Mapping[str, str]:
-    """The parameters of a request to count, `s` and `p` certainly among them. Raises BadInput naming the parameter at fault."""
-    if len(query) > MAX_QUERY_BYTES:
-        raise BadInput("query", f"the query string has {len(query)} bytes; at most {MAX_QUERY_BYTES} are read")
-    try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=32)
-    except UnicodeError:
-        raise BadInput("query", "percent-encode the parameters as UTF-8") from None
-    except ValueError:
-        raise BadInput("query", "send at most 32 parameters") from None
-    fields = dict(pairs)
-    for name in _ONCE:
-        if sum(key == name for key, _ in pairs) > 1:
-            raise BadInput(name, "send this parameter once")
-    for name, what in (("s", "the site's name, as in s=example.com"), ("p", "the page's path, as in p=/blog/post")):
-        if not fields.get(name):
-            raise BadInput(name, f"missing; send {what}")
-    if "w" in fields and not _WIDTH.fullmatch(fields["w"]):
-        raise BadInput("w", "the viewport's width is a whole number of CSS pixels, as in w=1280")
-    return fields
+    def judge_trusted(
+        self,
+        site: Site,
+        path: str,
+        evidence: Evidence,
+        address: str = "",
+        *,
+        at: int | None = None,
+        event_id: str | None = None,
+        day: int | None = None,
+        headers: Headers = NO_HEADERS,
+    ) -> View | Drop:
+        """Judge a view that was handed in with a token, by a log or by a library: with its own time, agent and address, if any.
 
-
-def read_event_id(text: str) -> str:
-    """An event id as it may be sent. Raises BadInput."""
-    if not _EVENT_ID.fullmatch(text):
-        raise BadInput("e", "an event id is 16 to 64 of A-Z a-z 0-9 _ -")
-    return text
-
-
-def _user_agent(headers: Headers) -> str:
-    return headers.get(b"user-agent", b"").decode("latin-1")
+        `day` is the day (UTC, counted from the epoch) of its visitor's salt, today's unless said otherwise; `headers` are those
+        of the visitor's request, as far as they are known.
+        """
+        try:
+            page = page_of(path, site.rules)
+        except BadPage:
+            return Drop(DropReason.BAD_PAGE, site.name)
+        means = self._means
+        candidate = Candidate(site, page, headers, evidence.user_agent, address)
+        for step in TRUSTED_STEPS:
+            reason = step(candidate, means)
+            if reason is not None:
+                return Drop(reason, site.name)
+        if not evidence.country and means.countries.are_known:
+            evidence = evidence._replace(country=means.countries.country(address, headers))
+        agent = evidence.user_agent.encode("utf-8", "surrogateescape")
+        visitor = means.visitors.hash(site.name, address, agent, day) if site.rules.counts_visitors else None
+        return View(site.name, page, at, event_id, means.traits.read(evidence, site.name), visitor)

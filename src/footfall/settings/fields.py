@@ -18,22 +18,32 @@ from footfall.settings.values import (
     LONGEST_WINDOW,
     WINDOW_MARGIN,
     Words,
+    as_a_rule,
+    database_path,
     default_store,
     duration_words,
     few_enough,
     folder_or_off,
+    header_name,
     host_name,
     kept_long_enough,
     known_durability,
     known_site,
     known_sites,
+    listed,
     listed_sites,
+    long_password,
+    long_token,
     lower,
+    networks,
+    none_if_empty,
+    project_dsn,
     setting_name,
     shown_url,
     store_url,
     whole_seconds,
 )
+from footfall.site import MAX_NUMBER, Rules
 
 _SECONDS = BeforeValidator(whole_seconds)
 _KEPT = (
@@ -42,6 +52,19 @@ _KEPT = (
     AfterValidator(kept_long_enough),
     Words("a duration such as 48h", show=duration_words),
 )
+
+
+_RULE = AfterValidator(as_a_rule)
+_LIST = BeforeValidator(listed)
+_NUMBER = Words(f"a whole number from 0 to {MAX_NUMBER}")
+
+
+def _yes_or_no(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _shown(values: tuple[str, ...]) -> str:
+    return ", ".join(values) or "none"
 
 
 class Settings(BaseSettings):
@@ -135,17 +158,97 @@ class Settings(BaseSettings):
     ] = Field(
         default=3 * DAY, description="How long a view may wait in the spool; the store remembers 7 days what it has applied."
     )
+    origins: Annotated[
+        tuple[str, ...], _LIST, _RULE, Words("hosts, `*.example.com` for all below one, `self` for the site's own", show=_shown)
+    ] = Field(
+        default=(), description="Hosts of pages whose views count; none: of any. A view that names no origin always counts."
+    )
+    excluded_addresses: Annotated[tuple[str, ...], _LIST, _RULE, Words("addresses and networks (CIDR)", show=_shown)] = Field(
+        default=(), description="Addresses whose views are not counted."
+    )
+    excluded_paths: Annotated[tuple[str, ...], _LIST, _RULE, Words("paths such as `/admin/*`", show=_shown)] = Field(
+        default=(), description="Pages whose views are not counted; `*` stands for any characters, `?` for one."
+    )
+    kept_parameters: Annotated[tuple[str, ...], _LIST, _RULE, Words("names of query parameters", show=_shown)] = Field(
+        default=(), description="Query parameters that tell pages apart; all others are cut off."
+    )
+    honours_privacy_signals: Annotated[bool, Words("yes or no", show=_yes_or_no)] = Field(
+        default=False, description="Whether views with `DNT: 1` or `Sec-GPC: 1` are not counted."
+    )
+    merges_slash: Annotated[bool, Words("yes or no", show=_yes_or_no)] = Field(
+        default=False, description="Whether `/blog/` counts as `/blog`."
+    )
+    merges_index: Annotated[bool, Words("yes or no", show=_yes_or_no)] = Field(
+        default=True, description="Whether `/blog/index.html` counts as `/blog/`."
+    )
+    counts_visitors: Annotated[bool, Words("yes or no", show=_yes_or_no)] = Field(
+        default=True, description="Whether visitors are told apart, by a hash that is of no use after the day."
+    )
+    visitor_rate: Annotated[int, Field(ge=0, le=MAX_NUMBER), _NUMBER] = Field(
+        default=0, description="Views a minute that an instance counts of one address; 0: no limit. See FOOTFALL_TRUSTED_PROXIES."
+    )
+    site_rate: Annotated[int, Field(ge=0, le=MAX_NUMBER), _NUMBER] = Field(
+        default=0, description="Views a minute that an instance counts of one site; 0: no limit."
+    )
+    pages_per_day: Annotated[int, Field(ge=0, le=MAX_NUMBER), _NUMBER] = Field(
+        default=Rules().pages_per_day, description="New pages that a site may gain a day; 0: any number."
+    )
+    trusted_proxies: Annotated[
+        tuple[str, ...], _LIST, AfterValidator(networks), Words("addresses and networks (CIDR)", show=_shown)
+    ] = Field(default=(), description="Proxies that are believed when they say whom a request comes from.")
+    client_address_header: Annotated[str, AfterValidator(header_name), Words("the name of a header")] = Field(
+        default="X-Forwarded-For",
+        description="The header in which trusted proxies say it: one like X-Forwarded-For, or Forwarded.",
+    )
+    country_header: Annotated[
+        str | None, BeforeValidator(none_if_empty), AfterValidator(header_name), Words("the name of a header", "none")
+    ] = Field(default=None, description="The header in which a network says the country, such as CF-IPCountry.")
+    country_database: Annotated[
+        str | None, BeforeValidator(none_if_empty), AfterValidator(database_path), Words("the path of an .mmdb file", "none")
+    ] = Field(default=None, description="A country database in MaxMind's format, by which countries are found.")
     log_format: Annotated[Literal["auto", "console", "json"], BeforeValidator(lower), Words("auto, console or json")] = Field(
         default="auto", description="How log lines look; auto is console on a terminal, else json."
     )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], BeforeValidator(lower), Words("debug, info, warning or error")
     ] = Field(default="info", description="The least important log lines that are written.")
+    admin_password: Annotated[
+        str | None,
+        BeforeValidator(none_if_empty),
+        AfterValidator(long_password),
+        Words("10 characters or more", "the one that was set", is_secret=True),
+    ] = Field(
+        default=None,
+        description="The password of the dashboard; it goes before the one that `footfall admin password` has set.",
+    )
+    metrics_token: Annotated[
+        str | None,
+        BeforeValidator(none_if_empty),
+        AfterValidator(long_token),
+        Words("16 letters and digits or more", "none", is_secret=True),
+    ] = Field(
+        default=None,
+        description="What opens `/metrics` to other machines, as `Authorization: Bearer TOKEN`; none: only this machine may ask.",
+    )
+    sentry_dsn: Annotated[
+        str | None,
+        BeforeValidator(none_if_empty),
+        AfterValidator(project_dsn),
+        Words("a DSN such as https://KEY@HOST/1", "none", is_secret=True),
+    ] = Field(
+        default=None,
+        description="Where errors are reported: a Sentry, or a service that speaks its protocol. Needs `footfall[sentry]`.",
+    )
 
     @property
     def retention(self) -> Retention:
         """How long each tier's buckets are kept, in seconds, as the stores take it."""
         return {tier: getattr(self, f"retention_{tier.value}") for tier in DEFAULT_RETENTION}
+
+    @property
+    def rules(self) -> Rules:
+        """The rules that hold for sites that have none of their own."""
+        return Rules(**{name: getattr(self, name) for name in Rules.__struct_fields__ if name != "visibility"})
 
     @property
     def longest_window(self) -> int:
@@ -167,7 +270,8 @@ class Settings(BaseSettings):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
-            yield name, shown_url(value) if name == "store" else value
+            is_hidden = name is not None and value is not None and words_of(name).is_secret
+            yield name, shown_url(value) if name == "store" else "***" if is_hidden else value
 
 
 def words_of(field: str) -> Words:

@@ -144,6 +144,6 @@ def _refusal(error: ValidationError, given: Mapping[str, _Given]) -> SettingErro
     if item is None:
         return SettingError(setting_name(field), f"{problem}; by default it is {default_words(field)}")
     place = f" in {item.place}" if item.place else ""
-    if field == "store" or item.stands_in_a_file or not _HARMLESS.fullmatch(str(item.value)):
+    if field == "store" or words.is_secret or item.stands_in_a_file or not _HARMLESS.fullmatch(str(item.value)):
         return SettingError(item.name, problem + (f"; it stands{place}" if place else ""))
     return SettingError(item.name, f"{problem}; it is {str(item.value)!r}{place}")

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationInfo
 
+from footfall.errors import BadInput
 from footfall.model import DAY, HOUR, MINUTE
+from footfall.site import Rules, network
 
 PREFIX = "FOOTFALL_"
 
@@ -34,6 +36,11 @@ _DURABILITY = re.compile(r"primary|replicas:[1-9]")
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?([smhd]?)", re.ASCII)
 _SITE = re.compile(r"(?=[.-]*[a-z0-9])[a-z0-9.-]{1,253}(?::(\d{1,5}))?", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9._-]{1,32})?", re.ASCII)
+#: RFC 6750, section 2.1: what can stand behind `Bearer`.
+_TOKEN = re.compile(r"(?=.{16,256}$)[A-Za-z0-9._~+/-]+=*")
+#: Develop Docs of Sentry, "SDK Fundamentals: Parsing the DSN".
+_DSN = re.compile(r"https?://[A-Za-z0-9]+(?::[A-Za-z0-9]*)?@[A-Za-z0-9.\[\]:_-]+(?:/[A-Za-z0-9._-]+)*/\d+", re.ASCII)
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _STORE = re.compile(r"[a-z][a-z0-9+.-]*://[^\x00-\x20\x7f]*(?: [^\x00-\x20\x7f]+)*")
 _SECRET_PARAMETER = re.compile(r"(?i)([?&;#][^=&;#]*(?:pass|pwd|secret|token|auth|key|cred)[^=&;#]*=)[^&;#]*")
 
@@ -47,11 +54,15 @@ _FINER = {
 
 
 class Words(NamedTuple):
-    """A field in words: what is accepted (it follows "write"), the default where it is computed, and how a value is shown."""
+    """A field in words: what is accepted (it follows "write"), the default where it is computed, and how a value is shown.
+
+    A secret is shown to nobody, in no form.
+    """
 
     accepted: str
     default: str | None = None
     show: Callable[[Any], str] = str
+    is_secret: bool = False
 
 
 def setting_name(field: str) -> str:
@@ -97,7 +108,8 @@ def lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
-def _site(key: str) -> str:
+def site_name(key: str) -> str:
+    """A site's name in its one spelling. Raises ValueError."""
     key = key.strip().lower()
     match = _SITE.fullmatch(key)
     if match is None or (match[1] is not None and not 1 <= int(match[1]) <= 65535):
@@ -111,7 +123,7 @@ def listed_sites(value: object) -> object:
         value = [part for part in value.split(",") if part.strip()]
     if not isinstance(value, list | tuple) or not all(isinstance(key, str) for key in value):
         return value
-    return tuple(dict.fromkeys(_site(key) for key in value))
+    return tuple(dict.fromkeys(site_name(key) for key in value))
 
 
 def known_sites(keys: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
@@ -126,7 +138,7 @@ def known_sites(keys: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
 
 def known_site(key: str, info: ValidationInfo) -> str:
     """The same for one."""
-    return known_sites((_site(key),), info)[0]
+    return known_sites((site_name(key),), info)[0]
 
 
 def store_url(url: str) -> str:
@@ -179,6 +191,76 @@ def known_durability(value: str) -> str:
     value = value.strip().lower()
     if not _DURABILITY.fullmatch(value):
         raise ValueError("write primary, or replicas:N with N from 1 to 9")
+    return value
+
+
+def none_if_empty(value: object) -> object:
+    """None for a text with nothing in it, as a variable has that a compose file passes on without being set."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def long_token(token: str | None) -> str | None:
+    """A token that nobody guesses. Raises ValueError."""
+    token = token and token.strip()
+    if token and not _TOKEN.fullmatch(token):
+        raise ValueError("write 16 to 256 of A-Z a-z 0-9 . _ ~ + / -, as `openssl rand -hex 32` prints them")
+    return token
+
+
+def long_password(password: str | None) -> str | None:
+    """A password that is not guessed at once. Raises ValueError."""
+    if password and not 10 <= len(password) <= 1000:
+        raise ValueError("write at least 10 characters")
+    return password
+
+
+def project_dsn(dsn: str | None) -> str | None:
+    """What has the form of a DSN. Raises ValueError."""
+    dsn = dsn and dsn.strip()
+    if dsn and not _DSN.fullmatch(dsn):
+        raise ValueError("write the project's DSN, as in https://KEY@HOST/PROJECT-NUMBER")
+    return dsn
+
+
+def listed(value: object) -> object:
+    """Words from a list with commas, in their order, each once."""
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
+        return value
+    return tuple(dict.fromkeys(word.strip() for word in value if word.strip()))
+
+
+def as_a_rule(value: object, info: ValidationInfo) -> object:
+    """A value that can be the rule of its name. Raises ValueError."""
+    try:
+        Rules(**{str(info.field_name): value})  # type: ignore[arg-type]  # of its field's type: pydantic has seen to that
+    except BadInput as error:
+        raise ValueError(f"write {error.mend}") from None
+    return value
+
+
+def networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Addresses and networks. Raises ValueError."""
+    try:
+        for value in values:
+            network(value, "networks")
+    except BadInput as error:
+        raise ValueError(f"write {error.mend}") from None
+    return values
+
+
+def header_name(value: str | None) -> str | None:
+    """The name of a request header (RFC 9110, token). Raises ValueError."""
+    if value and not _HEADER.fullmatch(value):
+        raise ValueError("write the name of a header, such as X-Forwarded-For")
+    return value
+
+
+def database_path(value: str | None) -> str | None:
+    """The path of a database in MaxMind's format. Raises ValueError."""
+    if value and not (value.startswith(("/", "~/", "./")) and value.endswith(".mmdb") and value.isprintable()):
+        raise ValueError("write the path of a file such as /var/lib/GeoIP/country.mmdb")
     return value
 
 

@@ -1,0 +1,112 @@
+"""The query string of a request to count: its parameters, read in one pass and remembered, since busy sites send the same few.
+
+Malformed parameters are the sender's mistake and raise; what they mean for a view is judged elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from footfall.errors import BadInput
+
+#: Longer query strings are refused; a page may have 1,024 bytes, which percent-encoding can triple.
+MAX_QUERY_BYTES = 8192
+MAX_PARAMETERS = 32
+
+#: Query strings whose reading is remembered, about 600 bytes each.
+REMEMBERED_QUERIES = 16_384
+
+_EVENT_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
+_WIDTH = re.compile(r"[0-9]{1,6}")
+_ONCE = frozenset("spewrlub")
+
+
+class Asked(NamedTuple):
+    """What a request to count says of its view: the page as it was sent, and the evidence of the visit.
+
+    `referrer` is None where the sender says nothing of one; "" says that there was none. `is_automated` says that the browser
+    is driven by a program (WebDriver).
+    """
+
+    site: str
+    path: str
+    event_id: str | None
+    referrer: str | None
+    campaign: str
+    width: int
+    language: str
+    is_automated: bool
+
+
+class QueryReader:
+    """Reads query strings, and remembers what it has read."""
+
+    def __init__(self) -> None:
+        self._remembered = lru_cache(REMEMBERED_QUERIES)(read_query)
+
+    def read(self, query: bytes) -> Asked:
+        """What a query string asks for. Raises BadInput naming the parameter at fault."""
+        head, found, tail = query.partition(b"&e=")
+        if not found:
+            return self._remembered(query)
+        event_id, _, rest = tail.partition(b"&")  # an event id is never seen twice: remember the rest, which is
+        asked = self._remembered(head + b"&" + rest if rest else head)
+        if asked.event_id is not None:
+            raise BadInput("e", "send this parameter once")
+        return asked._replace(event_id=read_event_id(event_id.decode("latin-1")))
+
+
+def read_query(query: bytes) -> Asked:
+    """The same, not remembered."""
+    fields = read_fields(query)
+    for name, what in (("s", "the site's name, as in s=example.com"), ("p", "the page's path, as in p=/blog/post")):
+        if not fields.get(name):
+            raise BadInput(name, f"missing; send {what}")
+    width = fields.get("w", "0")
+    if not _WIDTH.fullmatch(width):
+        raise BadInput("w", "the viewport's width is a whole number of CSS pixels, as in w=1280")
+    path = fields["p"]
+    referrer = fields.get("r", "" if "w" in fields else None)  # the snippet sends a width always, a referrer where there is one
+    campaign = fields.get("u") or path.partition("#")[0].partition("?")[2]
+    event_id = read_event_id(fields["e"]) if "e" in fields else None
+    is_automated = fields.get("b", "0") not in ("", "0")
+    return Asked(fields["s"].lower(), path, event_id, referrer, campaign, int(width), fields.get("l", ""), is_automated)
+
+
+def read_fields(query: bytes) -> Mapping[str, str]:
+    """The parameters by name, percent-decoded as UTF-8 (application/x-www-form-urlencoded). Raises BadInput."""
+    if len(query) > MAX_QUERY_BYTES:
+        raise BadInput("query", f"the query string has {len(query)} bytes; at most {MAX_QUERY_BYTES} are read")
+    pairs = [pair for pair in query.split(b"&") if pair]
+    if len(pairs) > MAX_PARAMETERS:
+        raise BadInput("query", f"send at most {MAX_PARAMETERS} parameters")
+    fields: dict[str, str] = {}
+    for pair in pairs:
+        raw_name, _, raw_value = pair.partition(b"=")
+        name, value = _decoded(raw_name), _decoded(raw_value)
+        if name in fields and name in _ONCE:
+            raise BadInput(name, "send this parameter once")
+        fields[name] = value
+    return fields
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        if b"%" in raw or b"+" in raw:
+            if not raw.isascii():
+                raise ValueError
+            return unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+        return raw.decode("ascii")
+    except ValueError:
+        raise BadInput("query", "percent-encode the parameters as UTF-8") from None
+
+
+def read_event_id(text: str) -> str:
+    """An event id as it may be sent. Raises BadInput."""
+    if not _EVENT_ID.fullmatch(text):
+        raise BadInput("e", "an event id is 16 to 64 of A-Z a-z 0-9 _ -")
+    return text

@@ -1,0 +1,153 @@
+"""What a site is beside its name: who may see its numbers, from where its views may come, and by which rules they are judged.
+
+A frozen value, whole: where a rule comes from (a setting, a document in the store) is not seen here.
+"""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+import re
+from collections.abc import Sequence
+from fnmatch import translate
+
+import msgspec
+
+from footfall.errors import BadInput
+
+#: Origins that stand for the site itself: its own host and all below it.
+OWN_ORIGIN = "self"
+
+#: A rule's list has at most so many entries of at most so many characters.
+MAX_ENTRIES = 100
+MAX_ENTRY_LENGTH = 300
+
+_ORIGIN = re.compile(r"(?:https?://)?(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::\d{1,5})?|\[[0-9a-f:]+\](?::\d{1,5})?|self|\*")
+
+#: What the entries of a rule's list must look like, and how to write them.
+_PATTERNS = (
+    ("origins", _ORIGIN, "hosts such as example.com, *.example.com, localhost:3000, or self; separated by commas"),
+    ("excluded_paths", re.compile(r"[/*][^\x00-\x20\x7f]*"), "paths such as /admin/* or *.json; separated by commas"),
+    (
+        "kept_parameters",
+        re.compile(r"[A-Za-z0-9_.~\[\]-]{1,64}"),
+        "names of query parameters such as id, page; separated by commas",
+    ),
+)
+
+MAX_NUMBER = 10_000_000
+_NUMBERS = (
+    ("visitor_rate", f"views a minute, a whole number from 0 (no limit) to {MAX_NUMBER}"),
+    ("site_rate", f"views a minute, a whole number from 0 (no limit) to {MAX_NUMBER}"),
+    ("pages_per_day", f"pages, a whole number from 0 (no limit) to {MAX_NUMBER}"),
+)
+
+
+class Visibility(enum.StrEnum):
+    """Who may see a site's numbers without a login or a token."""
+
+    #: nobody
+    PRIVATE = "private"
+    #: everyone the counters of its pages (badge, JSON, text) and nothing else
+    COUNTER = "counter"
+    #: everyone everything
+    PUBLIC = "public"
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """By which rules a site's views are judged. Rates are views a minute, 0 for no limit.
+
+    `origins`: hosts that pages may be on, "*.example.com" for all below one, "self" for the site's own; none: any.
+    `excluded_addresses`: addresses or networks (CIDR). `excluded_paths`: patterns with * and ?. `kept_parameters`: query
+    parameters that tell pages apart. `honours_privacy_signals`: views with DNT: 1 or Sec-GPC: 1 are dropped.
+    `merges_slash`: a path with a slash at its end is the one without. `merges_index`: /a/index.html is /a/.
+    `counts_visitors`: whether visitors are told apart at all.
+    """
+
+    visibility: Visibility = Visibility.PRIVATE
+    origins: tuple[str, ...] = ()
+    excluded_addresses: tuple[str, ...] = ()
+    excluded_paths: tuple[str, ...] = ()
+    kept_parameters: tuple[str, ...] = ()
+    honours_privacy_signals: bool = False
+    merges_slash: bool = False
+    merges_index: bool = True
+    counts_visitors: bool = True
+    visitor_rate: int = 0
+    site_rate: int = 0
+    pages_per_day: int = 10_000
+
+    def __post_init__(self) -> None:
+        """Raises BadInput naming the rule at fault."""
+        for name in ("origins", "excluded_addresses", "excluded_paths", "kept_parameters"):
+            values = getattr(self, name)
+            if len(values) > MAX_ENTRIES or any(len(value) > MAX_ENTRY_LENGTH for value in values):
+                raise BadInput(name, f"at most {MAX_ENTRIES} entries of {MAX_ENTRY_LENGTH} characters each")
+        for address in self.excluded_addresses:
+            network(address, "excluded_addresses")
+        for name, pattern, accepted in _PATTERNS:
+            if not all(pattern.fullmatch(value) for value in getattr(self, name)):
+                raise BadInput(name, accepted)
+        for name, accepted in _NUMBERS:
+            if not 0 <= getattr(self, name) <= MAX_NUMBER:
+                raise BadInput(name, accepted)
+
+
+def network(text: str, field: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """An address or a network in CIDR notation. Raises BadInput naming `field`."""
+    try:
+        return ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        raise BadInput(field, "addresses or networks such as 192.0.2.7 or 10.0.0.0/8; separated by commas") from None
+
+
+class Site:
+    """A site and its rules, the latter in the forms in which views are held against them."""
+
+    __slots__ = ("_excluded_networks", "_excluded_path", "_origin", "name", "rules")
+
+    def __init__(self, name: str, rules: Rules) -> None:
+        self.name = name
+        self.rules = rules
+        self._origin = _one_of([_origin_pattern(origin, name) for origin in rules.origins])
+        self._excluded_path = _one_of([translate(path) for path in rules.excluded_paths])
+        self._excluded_networks = [network(address, "excluded_addresses") for address in rules.excluded_addresses]
+
+    def allows_origin(self, origin: str) -> bool:
+        """Whether views may come from a page at `origin` (scheme://host:port, as in the header Origin)."""
+        return self._origin is None or self._origin.fullmatch(origin.lower()) is not None
+
+    def excludes_page(self, page: str) -> bool:
+        """Whether views of a page are not wanted."""
+        return self._excluded_path is not None and self._excluded_path.match(page) is not None
+
+    @property
+    def excludes_addresses(self) -> bool:
+        """Whether there are any addresses whose views are not wanted."""
+        return bool(self._excluded_networks)
+
+    def excludes_address(self, address: str) -> bool:
+        """Whether views from an address are not wanted. What is no address is not excluded."""
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in each for each in self._excluded_networks)
+
+
+def _origin_pattern(origin: str, site: str) -> str:
+    """A regular expression for the origins that an entry of the list allows."""
+    if origin == "*":
+        return ".*"
+    if origin == OWN_ORIGIN:
+        return rf"https?://(?:[^/:]+\.)?{re.escape(site.partition(':')[0].removeprefix('www.'))}(?::\d+)?"
+    scheme, separator, host = origin.rpartition("://")
+    start = f"{scheme}://" if separator else "https?://"
+    below = r"[^/:]+\." if host.startswith("*.") else ""
+    host = host.removeprefix("*.")
+    port = "" if re.search(r":\d+\Z", host) else r"(?::\d+)?"
+    return start + below + re.escape(host) + port
+
+
+def _one_of(patterns: Sequence[str]) -> re.Pattern[str] | None:
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else None
