@@ -9,7 +9,6 @@ This module knows the store contract and nothing of requests, replies or files.
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 import math
 import random
@@ -17,12 +16,12 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextvars import Context
 from typing import Protocol
 
-import msgspec
-
 from footfall.errors import Draining, NotAcknowledged, Overloaded, StoreError, StoreUnavailable
-from footfall.model import MAX_BATCH_ENTRIES, Batch, Count, Receipt, SiteBatch, View
+from footfall.model import DUPLICATE, MAX_BATCH_ENTRIES, Batch, Drop, Receipt, SiteBatch, View
+from footfall.open_batch import OpenBatch, OpenSite, Outcome, Settled, is_cancelled, wake
 from footfall.stores import Store
 
 _log = logging.getLogger(__name__)
@@ -39,33 +38,21 @@ FILL_SHARE = 0.5
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.5
 
+#: What was dropped is kept at most this long, in seconds, before it goes to the store's ledger without a view to take it along.
+FLUSH_SECONDS = 1.0
+
 #: A receipt that took longer than this, in seconds, says little of the store's clock now: perhaps the reply to an earlier
 #: attempt was lost, and the second it names has long passed.
 FRESH_SECONDS = 1.0
 
-
-class Outcome(enum.StrEnum):
-    """What became of a view that was not dropped."""
-
-    COUNTED = "counted"
-    DUPLICATE = "duplicate"
-    SPOOLED = "spooled"
-
-
-class Settled(msgspec.Struct, frozen=True):
-    """A view's outcome, the store second it was counted in, and its page's counts where they were asked for.
-
-    `at` is None for a spooled view while the store's clock is not known.
-    """
-
-    outcome: Outcome
-    at: int | None
-    count: Count | None = None
+_NOTHING: Mapping[str, int] = {}
 
 
 class Ledger(Protocol):
     """Who keeps the books (`metrics.Ledger`): views by site and outcome."""
 
+    def dropped(self, drop: Drop) -> None: ...
+    def refused(self, site: str, views: int) -> None: ...
     def received(self, site: str, views: int) -> None: ...
     def counted(self, site: str, views: int) -> None: ...
     def duplicate(self, site: str, views: int) -> None: ...
@@ -90,79 +77,6 @@ class Outbox(Protocol):
         ...
 
 
-class _OpenSite:
-    """One site's part of a batch that is still filling."""
-
-    __slots__ = ("events", "pages", "repeated", "timed", "wanted")
-
-    def __init__(self) -> None:
-        self.pages: dict[str, int] = {}
-        self.timed: dict[tuple[str, int], int] = {}
-        self.events: dict[str, tuple[str, int | None]] = {}
-        self.wanted: set[str] = set()
-        self.repeated = 0
-
-    def is_repeated(self, view: View) -> bool:
-        """Add a view with an event id or a time of its own; True where the id is in this batch already, and counts no more."""
-        if view.event_id is None:
-            assert view.at is not None  # noqa: S101  # plain views are added without this call
-            self.timed[view.page, view.at] = self.timed.get((view.page, view.at), 0) + 1
-            return False
-        if view.event_id in self.events:
-            self.repeated += 1
-            return True
-        self.events[view.event_id] = view.page, view.at
-        return False
-
-    def sealed(self) -> SiteBatch:
-        return SiteBatch(self.pages, self.timed, self.events, frozenset(self.wanted))
-
-
-class _OpenBatch:
-    """A batch that is still filling, and the future its requests wait on."""
-
-    __slots__ = ("counted", "deadline", "entries", "failure", "future", "receipt", "sites", "views")
-
-    def __init__(self, future: asyncio.Future[None], deadline: float) -> None:
-        self.sites: dict[str, _OpenSite] = {}
-        self.future = future
-        self.deadline = deadline
-        self.views = 0
-        self.entries = 0
-        self.receipt: Receipt | None = None
-        self.failure: str | None = None
-        #: What most views of a site get to hear: counted, and when.
-        self.counted: dict[str, Settled] = {}
-
-    async def outlive_cancelling(self) -> None:
-        """Go on waiting after another task that waited here was cancelled, and the future with it.
-
-        A task that is cancelled cancels what it waits on, which here is shared. (A future that can't be cancelled would say
-        the same, but costs each request twice what a plain one does.)
-        """
-        while self.receipt is None and self.failure is None:
-            if self.future.cancelled():
-                self.future = self.future.get_loop().create_future()
-            try:
-                await self.future
-            except asyncio.CancelledError:
-                if _is_cancelled():
-                    raise
-
-    def settle(self, receipt: Receipt | None, failure: str | None) -> None:
-        """Say what came of the commit, and wake whoever waits."""
-        self.receipt, self.failure = receipt, failure
-        if receipt is not None:
-            self.counted = {name: Settled(Outcome.COUNTED, part.at) for name, part in receipt.items()}
-        _wake(self.future)
-
-    def settle_spooled(self, at: int | None) -> None:
-        """Say that the batch waits in the outbox."""
-        self.counted = dict.fromkeys(self.sites, Settled(Outcome.SPOOLED, at))
-        self.receipt = {}
-        _wake(self.future)
-
-
 class Counter:
     """Takes views and commits them together.
 
@@ -176,6 +90,8 @@ class Counter:
         ledger: Ledger,
         *,
         outbox: Outbox | None = None,
+        most_new_pages: Callable[[str], int] = lambda _site: 0,
+        on_counted: Callable[[str, int], object] = lambda _site, _views: None,
         window: int = 60,
         max_pending_views: int = 100_000,
         commit_timeout: float = 5.0,
@@ -184,6 +100,10 @@ class Counter:
         self._store = store
         self._ledger = ledger
         self._outbox = outbox
+        self._most_new_pages = most_new_pages
+        self._on_counted = on_counted
+        self._outcomes: dict[str, dict[str, int]] = {}
+        self._flush: asyncio.TimerHandle | None = None
         self._has_spooled = False
         self._window = window
         self._max_pending = max_pending_views
@@ -192,7 +112,7 @@ class Counter:
         self._writer = secrets.token_hex(16)
         self._sequence = 0
         self._pending = 0
-        self._waiting: deque[_OpenBatch] = deque()
+        self._waiting: deque[OpenBatch] = deque()
         self._filled: asyncio.Future[None] | None = None
         self._last_views = 0
         self._committing: asyncio.Task[None] | None = None
@@ -215,19 +135,43 @@ class Counter:
         try:
             await batch.future
         except asyncio.CancelledError:
-            if _is_cancelled():
+            if is_cancelled():
                 raise
             await batch.outlive_cancelling()
         if batch.receipt is None:
             raise NotAcknowledged(f"the store did not confirm the view in time: {batch.failure}")
-        if not batch.receipt or (view.event_id is None and view.at is None and not wanted):
+        if not batch.receipt:
             return batch.counted[view.site]
         part = batch.receipt[view.site]
-        outcome = Outcome.DUPLICATE if repeated or view.event_id in part.duplicates else Outcome.COUNTED
+        if view.event_id is None and view.at is None and not wanted and not part.refused and not part.opened:
+            return batch.counted[view.site]
+        outcome = Outcome.COUNTED
+        if repeated or view.event_id in part.duplicates:
+            outcome = Outcome.DUPLICATE
+        elif view.page in part.refused and view.at is None:
+            outcome = Outcome.REFUSED
         at = part.at if view.at is None else min(view.at, part.at)
-        return Settled(outcome, at, part.counts[view.page] if wanted else None)
+        return Settled(outcome, at, part.counts[view.page] if wanted else None, view.page in part.opened)
 
-    def _put(self, view: View, wanted: bool) -> tuple[_OpenBatch, bool]:
+    def dropped(self, drop: Drop) -> None:
+        """A view was received and is not counted: it goes into the books now, and into the store's ledger with a later batch.
+
+        That later batch is at most FLUSH_SECONDS away; a process that is killed before takes those few with it.
+        """
+        self._ledger.dropped(drop)
+        if drop.site is None:
+            return
+        outcomes = self._outcomes.setdefault(drop.site, {})
+        outcomes[drop.reason.value] = outcomes.get(drop.reason.value, 0) + 1
+        if self._flush is None and not self._draining:
+            self._flush = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush_outcomes)
+
+    def _flush_outcomes(self) -> None:
+        self._flush = None
+        if self._outcomes and self._committing is None:
+            self._open_batch()
+
+    def _put(self, view: View, wanted: bool) -> tuple[OpenBatch, bool]:
         """Put a view into the open batch: the batch, and whether its event id stands there already."""
         if self._pending >= self._max_pending:
             self._refuse(view)
@@ -240,33 +184,30 @@ class Counter:
             batch = self._open_batch()
         site = batch.sites.get(view.site)
         if site is None:
-            site = batch.sites[view.site] = _OpenSite()
-        repeated = False
-        if view.event_id is None and view.at is None:
-            before = site.pages.get(view.page, 0)
-            site.pages[view.page] = before + 1
-            batch.entries += not before
-        else:
-            repeated = site.is_repeated(view)
-            batch.entries += not repeated
+            site = batch.sites[view.site] = OpenSite()
+        added = site.add(view)
+        batch.entries += added
+        repeated = not added and view.event_id is not None
+        site.repeated += repeated
         if wanted:
             site.wanted.add(view.page)
         batch.views += 1
         self._pending += 1
         if self._filled is not None and batch.views >= self._fill_target:
-            _wake(self._filled)
+            wake(self._filled)
         return batch, repeated
 
     def _refuse(self, view: View) -> None:
         self._ledger.received(view.site, 1)
         self._ledger.failed(view.site, 1)
 
-    def _open_batch(self) -> _OpenBatch:
+    def _open_batch(self) -> OpenBatch:
         loop = asyncio.get_running_loop()
-        batch = _OpenBatch(loop.create_future(), self._monotonic() + self._commit_timeout)
+        batch = OpenBatch(loop.create_future(), self._monotonic() + self._commit_timeout)
         self._waiting.append(batch)
         if self._committing is None:
-            self._committing = loop.create_task(self._commit_all(), name="footfall-commit")
+            # A batch is many requests': what is logged of it has the id of none of them.
+            self._committing = loop.create_task(self._commit_all(), name="footfall-commit", context=Context())
         return batch
 
     async def _commit_all(self) -> None:
@@ -285,21 +226,24 @@ class Counter:
         self._fill_target = int(expected * FILL_SHARE)
         if expected >= BUSY_VIEWS and batch.views < self._fill_target:
             self._filled = filled = asyncio.get_running_loop().create_future()
-            timer = filled.get_loop().call_later(FILL_SECONDS, _wake, filled)
+            timer = filled.get_loop().call_later(FILL_SECONDS, wake, filled)
             await filled
             timer.cancel()
             self._filled = None
 
-    async def _commit(self, open_batch: _OpenBatch) -> None:
+    async def _commit(self, open_batch: OpenBatch) -> None:
         """Commit a batch and settle what waits on it."""
         outbox_first = self._outbox is not None and self._outbox.takes_over
         if self._has_spooled and not outbox_first:  # what was spooled must stay apart from what now goes past it
             self._writer, self._has_spooled = secrets.token_hex(16), False
         self._sequence += 1
-        sites = {name: site.sealed() for name, site in open_batch.sites.items()}
+        sites = self._sealed(open_batch)
+        if not sites:  # what was to be flushed has gone with another batch
+            open_batch.settle({}, None)
+            return
         batch = Batch(self._writer, self._sequence, sites, self._window)
-        for name, part in sites.items():
-            self._ledger.received(name, part.views + open_batch.sites[name].repeated)
+        for name, site in open_batch.sites.items():
+            self._ledger.received(name, sites[name].views + site.repeated)
         started = self._monotonic()
         try:
             if outbox_first:
@@ -318,13 +262,34 @@ class Counter:
             self._pending -= open_batch.views
             self._last_views = open_batch.views
 
-    def _book(self, receipt: Receipt, open_batch: _OpenBatch, sites: Mapping[str, SiteBatch]) -> None:
-        for name, part in sites.items():
-            duplicates = len(receipt[name].duplicates)
-            self._ledger.counted(name, part.views - duplicates)
-            self._ledger.duplicate(name, duplicates + open_batch.sites[name].repeated)
+    def _sealed(self, open_batch: OpenBatch) -> Mapping[str, SiteBatch]:
+        """The parts of a batch by site, and with them what was dropped since the last one."""
+        outcomes, self._outcomes = self._outcomes, {}
+        for name, site in open_batch.sites.items():
+            if site.repeated:
+                of_site = outcomes.setdefault(name, {})
+                of_site[DUPLICATE] = of_site.get(DUPLICATE, 0) + site.repeated
+        sites = {
+            name: site.sealed(outcomes.pop(name, _NOTHING), self._most_new_pages(name)) for name, site in open_batch.sites.items()
+        }
+        return sites | {name: SiteBatch(outcomes=of_site) for name, of_site in outcomes.items()}
 
-    async def _spool(self, batch: Batch, open_batch: _OpenBatch) -> None:
+    def _book(self, receipt: Receipt, open_batch: OpenBatch, sites: Mapping[str, SiteBatch]) -> None:
+        for name, site in open_batch.sites.items():
+            part, told = sites[name], receipt[name]
+            duplicates = len(told.duplicates)
+            refused = 0
+            if told.refused:
+                refused = sum(part.pages.get(page, 0) for page in told.refused) + sum(
+                    at is None and page in told.refused and id not in told.duplicates for id, (page, at) in part.events.items()
+                )
+                self._ledger.refused(name, refused)
+            counted = part.views - duplicates - refused
+            self._ledger.counted(name, counted)
+            self._on_counted(name, counted)
+            self._ledger.duplicate(name, duplicates + site.repeated)
+
+    async def _spool(self, batch: Batch, open_batch: OpenBatch) -> None:
         assert self._outbox is not None  # noqa: S101  # the callers know
         self._has_spooled = True
         at = await self._outbox.take(batch)
@@ -332,7 +297,7 @@ class Counter:
             self._ledger.duplicate(name, site.repeated)
         open_batch.settle_spooled(at)
 
-    async def _fail(self, error: Exception, batch: Batch, open_batch: _OpenBatch, *, may_spool: bool) -> None:
+    async def _fail(self, error: Exception, batch: Batch, open_batch: OpenBatch, *, may_spool: bool) -> None:
         """The store did not confirm the batch: keep it in the outbox, or tell whoever waits."""
         if not isinstance(error, StoreError):
             _log.error("a commit failed for a reason of ours", exc_info=error)
@@ -343,9 +308,10 @@ class Counter:
                 error = unspooled
             else:
                 return
-        for name, part in batch.sites.items():
-            self._ledger.failed(name, part.views + open_batch.sites[name].repeated)
-        _log.warning("%d views were not acknowledged: %s", open_batch.views, error)
+        for name, site in open_batch.sites.items():
+            self._ledger.failed(name, batch.sites[name].views + site.repeated)
+        if open_batch.views:
+            _log.warning("%d views were not acknowledged: %s", open_batch.views, error)
         open_batch.settle(None, str(error))
 
     async def _try_until(self, batch: Batch, deadline: float) -> Receipt:
@@ -376,16 +342,8 @@ class Counter:
     async def drain(self) -> None:
         """Take no more views; return when all that were taken are settled."""
         self._draining = True
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush_outcomes()
         while self._committing is not None:
             await asyncio.wait({self._committing})
-
-
-def _is_cancelled() -> bool:
-    """Whether the running task itself was cancelled, not only what it waited on."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def _wake(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

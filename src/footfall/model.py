@@ -10,6 +10,7 @@ import calendar
 import enum
 import time
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -21,6 +22,16 @@ MAX_PAGE_BYTES = 1024
 
 #: A batch holds at most this many distinct entries, so that one store call stays short.
 MAX_BATCH_ENTRIES = 2000
+
+#: What a dimension's values beyond the limits are counted under.
+OTHER = "(other)"
+
+#: The pseudo-dimension of the ledger: what became of views that were received and not counted, by drop reason, and "duplicate".
+OUTCOME = "outcome"
+DUPLICATE = "duplicate"
+
+#: A visitor is here now who had a view in the current minute or one of the four before it.
+PRESENCE_MINUTES = 5
 
 MINUTE = 60
 HOUR = 3600
@@ -126,17 +137,45 @@ class DropReason(enum.StrEnum):
     UNREADABLE = "unreadable"
 
 
+class Dimension(msgspec.Struct, frozen=True):
+    """One thing that is known of a visit: `name` in paths and stores, `title` above its panel, `unit` for one of its values."""
+
+    name: str
+    title: str
+    unit: str
+
+
+#: Every dimension. `intake.traits` has the extractor of each; stores, API and pages iterate this and never name one.
+DIMENSIONS: tuple[Dimension, ...] = (
+    Dimension("channel", "Channels", "channel"),
+    Dimension("referrer", "Referrers", "site"),
+    Dimension("campaign", "Campaigns", "campaign"),
+    Dimension("browser", "Browsers", "browser"),
+    Dimension("system", "Systems", "system"),
+    Dimension("device", "Devices", "device"),
+    Dimension("language", "Languages", "language"),
+    Dimension("country", "Countries", "country"),
+)
+
+#: A visit's values, one a dimension in the order of DIMENSIONS; "" where nothing is known, which is not counted. Or (): none.
+Traits = tuple[str, ...]
+
+
 class View(msgspec.Struct, frozen=True):
     """One viewing of one page.
 
     `at` is set only where the view brings its own time (a log, an import); otherwise the store's clock decides.
-    `event_id` makes a repeated sending recognisable: 16 to 64 of ``[A-Za-z0-9_-]``.
+    `event_id` makes a repeated sending recognisable: 16 to 64 of ``[A-Za-z0-9_-]``. `visitor` is a keyed hash of 64 bits that
+    tells visitors of one site and day apart. A view that `may_open` counts on a page that the site has not had before.
     """
 
     site: str
     page: str
     at: int | None = None
     event_id: str | None = None
+    traits: Traits = ()
+    visitor: int | None = None
+    may_open: bool = True
 
 
 class Drop(msgspec.Struct, frozen=True):
@@ -152,12 +191,24 @@ class SiteBatch(msgspec.Struct, frozen=True):
     `pages`: views by page, counted in the second of the store's clock. `timed`: views by (page, own time).
     `events`: views that carry an event id, by id: (page, own time or None); they stand in neither of the two others.
     `wanted`: the pages whose counts the receipt shall bring.
+
+    Of the views in `pages` and `timed`, by (page, own time or None): `traits`, how many had which, and `visitors`, whose they
+    were. `visits` has both of the views in `events`, by id. `outcomes`: views that were received and not counted, by reason.
+
+    `most_new_pages` (0: any number) bounds how many pages untimed views may open a day (UTC) that the site has not had before;
+    those in `known_only` they may not open at all.
     """
 
     pages: Mapping[str, int] = {}
     timed: Mapping[tuple[str, int], int] = {}
     events: Mapping[str, tuple[str, int | None]] = {}
     wanted: frozenset[str] = frozenset()
+    traits: Mapping[tuple[str, int | None, Traits], int] = {}
+    visitors: Mapping[tuple[str, int | None], AbstractSet[int]] = {}
+    visits: Mapping[str, tuple[Traits, int | None]] = {}
+    outcomes: Mapping[str, int] = {}
+    most_new_pages: int = 0
+    known_only: AbstractSet[str] = frozenset()
 
     @property
     def views(self) -> int:
@@ -191,11 +242,15 @@ class SiteReceipt(msgspec.Struct, frozen=True):
     """What a commit says of one site.
 
     `at` is the store second the views went into; `counts` has the pages asked for; `duplicates` the event ids counted before.
+    `refused` are new pages beyond a limit, whose untimed views were not counted; `opened`, where there is a limit, those that
+    the batch's untimed views have opened.
     """
 
     at: int
     counts: Mapping[str, Count] = {}
     duplicates: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+    opened: frozenset[str] = frozenset()
 
 
 Receipt = Mapping[str, SiteReceipt]
@@ -213,6 +268,53 @@ class Series(msgspec.Struct, frozen=True):
 
     at: int
     points: list[tuple[int, int]]
+
+
+class Breakdown(msgspec.Struct, frozen=True):
+    """Values of a dimension and their views, most viewed first, equals by name; `at` is the store's second."""
+
+    at: int
+    values: list[tuple[str, int]]
+
+
+class Presence(msgspec.Struct, frozen=True):
+    """How many visitors a site has now (an estimate); `at` is the store's second."""
+
+    at: int
+    visitors: int
+
+
+class Document(msgspec.Struct, frozen=True):
+    """Something small that is not a count: a site's settings, a token, a session, a salt.
+
+    `version` grows with every change in its kind, and never comes again. `until` is the store's second at which it is gone.
+    """
+
+    key: str
+    value: bytes
+    version: int
+    until: int | None = None
+
+
+class Section(enum.StrEnum):
+    """A part of what a store has of a site, as it is dumped and loaded, with the shape of its rows."""
+
+    #: (bucket start, page or WHOLE_SITE, views)
+    VIEWS = "views"
+    #: (bucket start, page or WHOLE_SITE, dimension or OUTCOME, value, views); hours, days and months
+    TRAITS = "traits"
+    #: (bucket start, page or WHOLE_SITE, visitors, an estimate); hours and days
+    VISITORS = "visitors"
+    #: (writer, sequence): the lasting ones; no tier
+    WRITERS = "writers"
+
+
+class Dump(msgspec.Struct, frozen=True):
+    """Some rows of a section, in the store's own order; `after` continues behind them, None where these were the last."""
+
+    at: int
+    rows: list[tuple[int | str, ...]]
+    after: str | None
 
 
 class TopPages(msgspec.Struct, frozen=True):

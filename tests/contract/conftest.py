@@ -12,11 +12,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 import pytest
 
 from footfall.model import DAY, DEFAULT_RETENTION, HOUR, Batch, Count, Retention, SiteBatch, SiteReceipt, Tier
 from footfall.stores import Store, open_store
+from footfall.stores.base import Limits
 from tests.contract.redis_places import cluster, open_in_tiny_pieces, open_redis, single, with_sentinels
 from tests.servers import Engine
 
@@ -33,6 +35,8 @@ def utc(text: str) -> int:
 
 
 START = utc("2026-03-18 14:25:30")
+
+LIMITS = Limits()
 
 
 class Clock:
@@ -58,6 +62,14 @@ class Clock:
         self.t = t
 
 
+class Open(Protocol):
+    """Opens a store: what `open_store` does, as far as tests ask for it."""
+
+    def __call__(
+        self, url: str, clock: Callable[[], float], retention: Retention, event_id_ttl: int, *, limits: Limits
+    ) -> Store: ...
+
+
 @dataclass(frozen=True)
 class Backend:
     """A row of the table.
@@ -71,7 +83,7 @@ class Backend:
     place: Callable[[], AbstractAsyncContextManager[str]]
     lasts: bool = True
     is_specification: bool = False
-    open: Callable[[str, Callable[[], float], Retention, int], Store] = open_store
+    open: Open = open_store
 
 
 @contextlib.asynccontextmanager
@@ -106,9 +118,9 @@ class Place:
         self._clock = clock
         self._stores: list[Store] = []
 
-    def open(self, retention: Retention = DEFAULT_RETENTION, event_id_ttl: int = 600) -> Store:
+    def open(self, retention: Retention = DEFAULT_RETENTION, event_id_ttl: int = 600, limits: Limits = LIMITS) -> Store:
         """Open one more store here."""
-        self._stores.append(self._backend.open(self.url, self._clock, retention, event_id_ttl))
+        self._stores.append(self._backend.open(self.url, self._clock, retention, event_id_ttl, limits=limits))
         return self._stores[-1]
 
     async def close(self) -> None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from footfall.model import Retention
+from footfall.stores.base import Limits
 from footfall.stores.redis import Pieces, RedisStore
 from footfall.stores.redis_scripts import ScriptClock
 from footfall.stores.redis_urls import read_url
@@ -20,6 +21,7 @@ from tests.servers.cluster import RedisCluster
 from tests.servers.sentinel import RedisWithSentinels
 
 ORDINARY = Pieces()
+ORDINARY_LIMITS = Limits()
 
 #: So little at once that every step that can be cut into pieces is, also with a few pages and views.
 TINY = Pieces(part=2, moved=2, folded=1)
@@ -36,11 +38,17 @@ def moved(clock: Callable[[], float]) -> ScriptClock:
 
 
 def open_redis(
-    url: str, clock: Callable[[], float], retention: Retention, event_id_ttl: int, pieces: Pieces = ORDINARY
+    url: str,
+    clock: Callable[[], float],
+    retention: Retention,
+    event_id_ttl: int,
+    *,
+    limits: Limits = ORDINARY_LIMITS,
+    pieces: Pieces = ORDINARY,
 ) -> RedisStore:
     """Open a store whose scripts are composed with a clock that can be moved."""
     scheme, _, rest = url.partition(":")
-    return RedisStore(read_url(scheme, rest), retention, event_id_ttl, clock=moved(clock), pieces=pieces)
+    return RedisStore(read_url(scheme, rest), retention, event_id_ttl, limits=limits, clock=moved(clock), pieces=pieces)
 
 
 open_in_tiny_pieces = functools.partial(open_redis, pieces=TINY)

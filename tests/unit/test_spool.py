@@ -325,6 +325,16 @@ def test_what_is_on_disk_can_be_read_by_the_next_version() -> None:
     from footfall.spool.files import decoded, encoded
 
     batch = Batch("w", 7, {SITE: part(3, timed={("/t", 5): 2}, events={"an-event-id-of-a": ("/e", None)})})
-    form = ["w", 7, 60, [[SITE, [["/a", 3]], [["/t", 5, 2]], [["an-event-id-of-a", "/e", None]]]]]
-    assert msgspec.msgpack.decode(encoded(batch, 60)) == form
-    assert decoded(msgspec.msgpack.encode(form)).batch(None) == batch
+    first_part = [SITE, [["/a", 3]], [["/t", 5, 2]], [["an-event-id-of-a", "/e", None]]]
+    assert decoded(msgspec.msgpack.encode(["w", 7, 60, [first_part]])).batch(None) == batch
+    details = [[["/a", None, ["x", "y"], 3]], [["/a", None, [2**64 - 1]]], [["an-event-id-of-a", ["x", ""], 7]], {"bot": 2}]
+    form = ["w", 7, 60, [[*first_part, *details]]]
+    detailed = msgspec.structs.replace(
+        batch.sites[SITE],
+        traits={("/a", None, ("x", "y")): 3},
+        visitors={("/a", None): {2**64 - 1}},
+        visits={"an-event-id-of-a": (("x", ""), 7)},
+        outcomes={"bot": 2},
+    )
+    assert msgspec.msgpack.decode(encoded(Batch("w", 7, {SITE: detailed}), 60)) == form
+    assert decoded(msgspec.msgpack.encode(form)).batch(None) == Batch("w", 7, {SITE: detailed})

@@ -112,6 +112,7 @@ class Spool:
         self._is_closed = False
         self._away = False
         self._has_refused = False
+        self._oldest: Row | None = None
         self._wake = asyncio.Event()
         self._replaying: asyncio.Task[None] | None = None
         try:
@@ -131,11 +132,17 @@ class Spool:
     @property
     def has_room(self) -> bool:
         """Whether another batch can be taken, as far as is known."""
-        return not self._has_refused and self._bytes < self._max_bytes
+        return not self._has_refused and self.size < self._max_bytes
 
     @property
-    def _bytes(self) -> int:
+    def size(self) -> int:
+        """How much waits here, in bytes: in this process's file and in those it has adopted."""
         return self._own.size + sum(file.size for file in self._adopted)
+
+    @property
+    def oldest_seconds(self) -> float:
+        """For how many seconds the batch that is to be replayed next has waited, as far as clocks tell; 0 where none waits."""
+        return 0.0 if self._oldest is None else max(0.0, self._waited(self._oldest))
 
     def saw(self, at: int) -> None:
         """The store has just answered, and its clock says `at`."""
@@ -154,7 +161,7 @@ class Spool:
         self._wake.set()
         at = self._store_time.now()
         row = Row(0, self._ledger.name, self._boot, self._monotonic(), int(self._wall()), encoded(batch, at))
-        if self._bytes + len(row.body) > self._max_bytes:
+        if self.size + len(row.body) > self._max_bytes:
             self._has_refused = True
             raise StoreUnavailable("the store is away and the spool is full")
         try:
@@ -188,7 +195,7 @@ class Spool:
 
     async def _let_go(self, file: SpoolFile) -> None:
         with contextlib.suppress(sqlite3.Error, OSError):
-            await self._in_thread(file.close)
+            await asyncio.shield(self._in_thread(file.close))  # no longer among the adopted: nobody else would close it
 
     async def _replay(self) -> None:
         """Whenever something waits, replay it, oldest first, until nothing does."""
@@ -240,12 +247,13 @@ class Spool:
         Returns how many of its views were handed over; None where no batch waits.
         """
         row = await self._in_thread(file.oldest)
+        self._oldest = row and row._replace(body=b"")
         if row is None:
             return None
         spooled = decoded(row.body)
         age = self._age(row)
         duplicates = None
-        if (self._wall() - row.wall if age is None else age) > self._max_age:
+        if self._waited(row) > self._max_age:
             _log.error("%d spooled views are older than FOOTFALL_SPOOL_AGE and are given up", spooled.views)
         else:
             duplicates = await self._commit(spooled, age)
@@ -259,6 +267,11 @@ class Spool:
     def _age(self, row: Row) -> float | None:
         """For how many seconds a batch has waited; None where it was spooled before the machine was started."""
         return self._monotonic() - row.monotonic if row.boot and row.boot == self._boot else None
+
+    def _waited(self, row: Row) -> float:
+        """The same, by the wall's clock where nothing better is known."""
+        age = self._age(row)
+        return self._wall() - row.wall if age is None else age
 
     async def _commit(self, spooled: SpooledBatch, age: float | None) -> dict[str, int]:
         """Commit a batch as it was, each view at its own second; the number of duplicates by site."""

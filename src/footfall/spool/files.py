@@ -5,6 +5,7 @@ A file knows what a batch looks like on disk and when it came; it knows no store
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from footfall.model import Batch, SiteBatch
+from footfall.model import Batch, SiteBatch, Traits
 
 SUFFIX = ".spool"
 
@@ -31,6 +32,10 @@ class SpooledPart(msgspec.Struct, array_like=True):
     pages: list[tuple[str, int]]
     timed: list[tuple[str, int, int]]
     events: list[tuple[str, str, int | None]]
+    traits: list[tuple[str, int | None, Traits, int]] = []
+    visitors: list[tuple[str, int | None, list[int]]] = []
+    visits: list[tuple[str, Traits, int | None]] = []
+    outcomes: dict[str, int] = {}
 
     @property
     def views(self) -> int:
@@ -68,11 +73,20 @@ def decoded(body: bytes) -> SpooledBatch:
 
 
 def _spooled_part(site: str, part: SiteBatch) -> SpooledPart:
-    events = [(id, page, at) for id, (page, at) in part.events.items()]
-    return SpooledPart(site, list(part.pages.items()), [(page, at, n) for (page, at), n in part.timed.items()], events)
+    return SpooledPart(
+        site,
+        list(part.pages.items()),
+        [(page, at, n) for (page, at), n in part.timed.items()],
+        [(id, page, at) for id, (page, at) in part.events.items()],
+        [(*of, n) for of, n in part.traits.items()],
+        [(page, at, list(who)) for (page, at), who in part.visitors.items()],
+        [(id, *visit) for id, visit in part.visits.items()],
+        dict(part.outcomes),
+    )
 
 
 def _site_batch(part: SpooledPart, at: int | None) -> SiteBatch:
+    """A part as it was; limits on new pages are over, for its views have been acknowledged."""
     timed = {(page, own): n for page, own, n in part.timed}
     pages = dict(part.pages)
     if at is not None:
@@ -80,7 +94,15 @@ def _site_batch(part: SpooledPart, at: int | None) -> SiteBatch:
             timed[page, at] = timed.get((page, at), 0) + n
         pages = {}
     events = {id: (page, at if own is None else own) for id, page, own in part.events}
-    return SiteBatch(pages, timed, events)
+    traits: dict[tuple[str, int | None, Traits], int] = {}
+    for page, own, of_views, n in part.traits:
+        key = page, at if own is None else own, of_views
+        traits[key] = traits.get(key, 0) + n
+    visitors: dict[tuple[str, int | None], set[int]] = {}
+    for page, own, who in part.visitors:
+        visitors.setdefault((page, at if own is None else own), set()).update(who)
+    visits = {id: (of_view, visitor) for id, of_view, visitor in part.visits}
+    return SiteBatch(pages, timed, events, traits=traits, visitors=visitors, visits=visits, outcomes=part.outcomes)
 
 
 class Row(NamedTuple):
@@ -102,18 +124,18 @@ class SpoolFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
+        with contextlib.ExitStack() as undone:
+            self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            undone.callback(os.close, self._lock)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            undone.callback(self._connection.close)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
             self._connection.execute(_SCHEMA)
             #: Bytes of what waits in it.
             self.size: int = self._connection.execute("SELECT coalesce(sum(length(body)), 0) FROM batch").fetchone()[0]
-        except BaseException:
-            os.close(self._lock)
-            raise
+            undone.pop_all()
 
     def add(self, row: Row) -> None:
         """Keep a batch durably; its key is given by the file."""
@@ -138,8 +160,8 @@ class SpoolFile:
     def close(self) -> None:
         """Let go; a file with nothing in it is removed. May raise OSError too; the lock is given up all the same."""
         try:
-            is_empty = self.oldest() is None
-            self._connection.close()
+            with contextlib.closing(self._connection):
+                is_empty = self.oldest() is None
             if is_empty:
                 for path in (self.path, self.path.with_suffix(".lock")):
                     path.unlink(missing_ok=True)

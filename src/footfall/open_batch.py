@@ -1,0 +1,171 @@
+"""A batch that is still filling: what its views add up to, and the future that their requests wait on.
+
+The counter opens, seals and settles it; this module knows no store and no clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Mapping
+
+import msgspec
+
+from footfall.model import Count, Receipt, SiteBatch, Traits, View
+
+_NONE: frozenset[str] = frozenset()
+
+
+class Outcome(enum.StrEnum):
+    """What became of a view that was not dropped."""
+
+    COUNTED = "counted"
+    DUPLICATE = "duplicate"
+    SPOOLED = "spooled"
+    #: Its page is new, and beyond the number of new pages that its site or its address may bring.
+    REFUSED = "refused"
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A view's outcome, the store second it was counted in, and its page's counts where they were asked for.
+
+    `at` is None for a spooled view while the store's clock is not known.
+    """
+
+    outcome: Outcome
+    at: int | None
+    count: Count | None = None
+    #: Whether the view's page was new with this batch, where new pages are limited.
+    opened: bool = False
+
+
+class OpenSite:
+    """One site's part of a batch that is still filling."""
+
+    __slots__ = ("closed", "events", "pages", "repeated", "timed", "traits", "visitors", "visits", "wanted")
+
+    def __init__(self) -> None:
+        self.pages: dict[str, int] = {}
+        self.timed: dict[tuple[str, int], int] = {}
+        self.events: dict[str, tuple[str, int | None]] = {}
+        self.wanted: set[str] = set()
+        self.traits: dict[tuple[str, int | None, Traits], int] = {}
+        self.visitors: dict[tuple[str, int | None], set[int]] = {}
+        self.visits: dict[str, tuple[Traits, int | None]] = {}
+        #: Views by page that may not open it.
+        self.closed: dict[str, int] = {}
+        self.repeated = 0
+
+    def add(self, view: View) -> int:
+        """Take a view in; how many entries it adds to the batch."""
+        page, at = view.page, view.at
+        if not view.may_open:
+            self.closed[page] = self.closed.get(page, 0) + 1
+        if view.event_id is not None:
+            return self._add_event(view.event_id, view)
+        added = 0
+        if at is None:
+            before = self.pages.get(page, 0)
+            self.pages[page] = before + 1
+        else:
+            before = self.timed.get((page, at), 0)
+            self.timed[page, at] = before + 1
+        if not before:
+            added = 1
+        if view.traits:
+            key = (page, at, view.traits)
+            before = self.traits.get(key, 0)
+            self.traits[key] = before + 1
+            if not before:
+                added += 1
+        if view.visitor is not None:
+            visitors = self.visitors.get((page, at))
+            if visitors is None:
+                self.visitors[page, at] = {view.visitor}
+            else:
+                visitors.add(view.visitor)
+        return added
+
+    def _add_event(self, event_id: str, view: View) -> int:
+        if event_id in self.events:
+            return 0
+        self.events[event_id] = view.page, view.at
+        if view.traits or view.visitor is not None:
+            self.visits[event_id] = view.traits, view.visitor
+        return 1
+
+    def sealed(self, outcomes: Mapping[str, int], most_new_pages: int) -> SiteBatch:
+        known_only = _NONE
+        if self.closed:
+            known_only = frozenset(page for page, views in self.closed.items() if views == self._untimed(page))
+        return SiteBatch(
+            self.pages,
+            self.timed,
+            self.events,
+            frozenset(self.wanted),
+            self.traits,
+            self.visitors,
+            self.visits,
+            outcomes,
+            most_new_pages,
+            known_only,
+        )
+
+    def _untimed(self, page: str) -> int:
+        return self.pages.get(page, 0) + sum(at is None and of == page for of, at in self.events.values())
+
+
+class OpenBatch:
+    """A batch that is still filling, and the future its requests wait on."""
+
+    __slots__ = ("counted", "deadline", "entries", "failure", "future", "receipt", "sites", "views")
+
+    def __init__(self, future: asyncio.Future[None], deadline: float) -> None:
+        self.sites: dict[str, OpenSite] = {}
+        self.future = future
+        self.deadline = deadline
+        self.views = 0
+        self.entries = 0
+        self.receipt: Receipt | None = None
+        self.failure: str | None = None
+        #: What most views of a site get to hear: counted, and when.
+        self.counted: dict[str, Settled] = {}
+
+    async def outlive_cancelling(self) -> None:
+        """Go on waiting after another task that waited here was cancelled, and the future with it.
+
+        A task that is cancelled cancels what it waits on, which here is shared. (A future that can't be cancelled would say
+        the same, but costs each request twice what a plain one does.)
+        """
+        while self.receipt is None and self.failure is None:
+            if self.future.cancelled():
+                self.future = self.future.get_loop().create_future()
+            try:
+                await self.future
+            except asyncio.CancelledError:
+                if is_cancelled():
+                    raise
+
+    def settle(self, receipt: Receipt | None, failure: str | None) -> None:
+        """Say what came of the commit, and wake whoever waits."""
+        self.receipt, self.failure = receipt, failure
+        if receipt is not None:
+            self.counted = {name: Settled(Outcome.COUNTED, part.at) for name, part in receipt.items()}
+        wake(self.future)
+
+    def settle_spooled(self, at: int | None) -> None:
+        """Say that the batch waits in the outbox."""
+        self.counted = dict.fromkeys(self.sites, Settled(Outcome.SPOOLED, at))
+        self.receipt = {}
+        wake(self.future)
+
+
+def is_cancelled() -> bool:
+    """Whether the running task itself was cancelled, not only what it waited on."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
