@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 from cachetools import TLRUCache
 
-from footfall.model import Counts, Series, Span, Tier, TopPages
+from footfall.model import Breakdown, Counts, Presence, Series, Span, Tier, TopPages
 from footfall.stores import Store
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ REMEMBERED = 1000
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    value: TopPages
+    value: Any
     took: float
 
 
@@ -62,12 +62,33 @@ class Reads:
         key = ("top", site, span, limit, after)
         if span.tier is Tier.SECOND:
             return await self._share(key, lambda: self._store.top(site, span, limit, after))
+        return await self._remember(key, lambda: self._store.top(site, span, limit, after))
+
+    async def present(self, site: str) -> Presence:
+        """As `Store.present`."""
+        return await self._share(("present", site), lambda: self._store.present(site))
+
+    async def visitors(self, site: str, page: str, tier: Tier, start: int, end: int) -> Series:
+        """As `Store.visitors`."""
+        return await self._share(
+            ("visitors", site, page, tier, start, end), lambda: self._store.visitors(site, page, tier, start, end)
+        )
+
+    async def breakdown(
+        self, site: str, page: str, dimension: str, span: Span, limit: int, after: tuple[int, str] | None = None
+    ) -> Breakdown:
+        """As `Store.breakdown`. An answer may be up to 60 s old; its `at` says of when it is."""
+        key = ("breakdown", site, page, dimension, span, limit, after)
+        return await self._remember(key, lambda: self._store.breakdown(site, page, dimension, span, limit, after))
+
+    async def _remember(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+        """Share a read of a long period, and keep its answer for a while."""
         answer = self._remembered.get(key)
         if answer is None:
             started = self._monotonic()
-            value = await self._share(key, lambda: self._store.top(site, span, limit, after))
+            value = await self._share(key, read)
             answer = self._remembered[key] = _Answer(value, self._monotonic() - started)
-        return answer.value
+        return cast("T", answer.value)
 
     async def _share(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
         """Send the read, or join the one of the same key that waits to be sent."""
