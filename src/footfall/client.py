@@ -1,0 +1,217 @@
+"""`footfall.Client`: hands the views of a program in to a Footfall server, in batches, without ever holding the program up.
+
+`count` puts a view into a bounded queue and returns. A task sends what has gathered; a batch that could not be sent is sent
+again with the same event ids, so that no view counts twice, and given up when an id may have been forgotten. Leaving the client
+drains it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import msgspec
+
+_log = logging.getLogger(__name__)
+
+#: Views that wait to be sent; beyond it the newest are dropped, and counted as such.
+MAX_WAITING = 10_000
+
+#: Views of one request, and how long, in seconds, the first of them waits for more.
+MAX_BATCH = 1000
+GATHER_SECONDS = 0.2
+
+#: A view is given up so long after it was counted first: a server may forget an event id after 600 seconds, and clocks differ.
+GIVE_UP_SECONDS = 540.0
+
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 10.0
+
+#: A view that was counted more than so many seconds before it is sent brings its own time.
+FRESH_SECONDS = 2
+
+
+class Stats(msgspec.Struct):
+    """What became of the views so far: `counted` by the server, `duplicate`, `dropped` there (robots, …) or `bad`; `waiting` now;
+    `overflowed` the queue; `given_up` after too long a time or because the server refuses them.
+    """
+
+    counted: int = 0
+    duplicate: int = 0
+    dropped: int = 0
+    bad: int = 0
+    waiting: int = 0
+    overflowed: int = 0
+    given_up: int = 0
+
+
+class _Waiting(msgspec.Struct):
+    item: dict[str, Any]
+    since: float
+    at: int
+
+
+class Client:
+    """Counts views of `site` at the server `url`, by a `token` with the scope `write:SITE`. Use it as a context manager.
+
+    ``async with Client("https://footfall.example.com", token, "example.com") as client: client.count("/page")``. At its end it
+    waits at most `drain_seconds` for what is left. `transport` is httpx's, for tests and proxies.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        site: str,
+        *,
+        drain_seconds: float = 5.0,
+        timeout: float = 10.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.stats = Stats()
+        self._address = f"{url.rstrip('/')}/api/v1/sites/{site}/views"
+        self._http = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"}, timeout=timeout, transport=transport
+        )
+        self._drain_seconds = drain_seconds
+        self._monotonic = monotonic
+        self._wall = wall
+        self._queue: deque[_Waiting] = deque()
+        self._arrived = asyncio.Event()
+        self._is_closing = False
+        self._sending: asyncio.Task[None] | None = None
+        self._has_warned = False
+
+    async def __aenter__(self) -> Self:
+        self._sending = asyncio.get_running_loop().create_task(self._send_all(), name="footfall-client")
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    def count(
+        self,
+        page: str,
+        *,
+        referrer: str | None = None,
+        user_agent: str = "",
+        ip: str = "",
+        language: str = "",
+        campaign: str = "",
+        event_id: str | None = None,
+    ) -> bool:
+        """Count a view of a page, soon. Never waits and never raises; False where the queue is full or the client is closed.
+
+        `ip` and `user_agent` let the server tell visitors and robots apart; it keeps neither. An `event_id` of your own
+        (16 to 64 of A-Z a-z 0-9 _ -) makes the view count once however often you count it.
+        """
+        if self._is_closing or len(self._queue) >= MAX_WAITING:
+            self.stats.overflowed += 1
+            return False
+        fields = {
+            "page": page,
+            "referrer": referrer,
+            "user_agent": user_agent,
+            "ip": ip,
+            "language": language,
+            "campaign": campaign,
+            "event_id": event_id or secrets.token_urlsafe(18),
+        }
+        item = {name: value for name, value in fields.items() if value}
+        self._queue.append(_Waiting(item, self._monotonic(), int(self._wall())))
+        self.stats.waiting += 1
+        self._arrived.set()
+        return True
+
+    async def close(self) -> None:
+        """Send what is left, for at most `drain_seconds`, and let go. May be called twice."""
+        self._is_closing = True
+        self._arrived.set()
+        if self._sending is not None:
+            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+                async with asyncio.timeout(self._drain_seconds):
+                    await self._sending
+            self._sending = None
+            if self.stats.waiting:
+                _log.warning("%d views could not be sent before the end", self.stats.waiting)
+                self.stats.given_up += self.stats.waiting
+                self.stats.waiting = 0
+        await self._http.aclose()
+
+    async def _send_all(self) -> None:
+        """Send batch after batch, until the client is closed and nothing is left."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            if not self._is_closing and len(self._queue) < MAX_BATCH:
+                await asyncio.sleep(GATHER_SECONDS)
+            while self._queue:
+                batch = [self._queue.popleft() for _ in range(min(MAX_BATCH, len(self._queue)))]
+                await self._send(batch)
+                self.stats.waiting -= len(batch)
+            if self._is_closing:
+                return
+
+    async def _send(self, batch: Sequence[_Waiting]) -> None:
+        """Send a batch until the server has taken it, or until it must be given up."""
+        pause = FIRST_PAUSE
+        while batch:
+            now = self._monotonic()
+            fresh = [each for each in batch if now < each.since + GIVE_UP_SECONDS]
+            self._give_up(len(batch) - len(fresh), "they waited too long")
+            batch = fresh
+            if not batch:
+                return
+            try:
+                reply = await self._http.post(
+                    self._address, content=msgspec.json.encode([self._dated(each, now) for each in batch])
+                )
+            except httpx.HTTPError as error:
+                self._warn(f"{type(error).__name__}: {error}")
+            else:
+                if reply.status_code in (200, 202):
+                    self._note(reply)
+                    return
+                self._warn(f"status {reply.status_code}")
+                if reply.status_code < 500 and reply.status_code not in (408, 425, 429):
+                    self._give_up(len(batch), f"the server refuses them with status {reply.status_code}")
+                    return
+            await asyncio.sleep(pause * random.uniform(0.5, 1))
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _dated(self, each: _Waiting, now: float) -> dict[str, Any]:
+        """A view as it is sent: with its own time where it has waited."""
+        return each.item | {"at": each.at} if now > each.since + FRESH_SECONDS else each.item
+
+    def _note(self, reply: httpx.Response) -> None:
+        body = reply.json()
+        self.stats.counted += body["counted"] + body.get("spooled", 0)
+        self.stats.duplicate += body["duplicate"]
+        self.stats.dropped += sum(body["dropped"].values())
+        self.stats.bad += body.get("received", 0) - sum(
+            (body["counted"], body["duplicate"], body.get("spooled", 0), sum(body["dropped"].values()))
+        )
+        for bad in body["bad"]:
+            _log.warning("a view can't be counted: %s: %s", bad["field"], bad["mend"])
+        self._has_warned = False
+
+    def _give_up(self, views: int, why: str) -> None:
+        if views:
+            self.stats.given_up += views
+            _log.warning("%d views were given up: %s", views, why)
+
+    def _warn(self, why: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            _log.warning("views wait for the Footfall server (%s)", why)

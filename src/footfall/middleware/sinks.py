@@ -1,0 +1,201 @@
+"""Where the middleware's views go: into a store of this process, or through a client to a server.
+
+Both judge nothing themselves: what a robot is and what a page is say the intake here, or the server there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from footfall.counter import Counter
+from footfall.errors import FootfallError, StoreError
+from footfall.intake.addresses import Addresses
+from footfall.intake.agents import Agents
+from footfall.intake.countries import Countries
+from footfall.intake.limits import Openers, Rates
+from footfall.intake.pages import is_asset
+from footfall.intake.request import Intake, Means
+from footfall.intake.traits import TraitReader
+from footfall.intake.visitors import Visitors
+from footfall.metrics import Ledger
+from footfall.model import Drop, DropReason
+from footfall.salts import Salts
+from footfall.settings import Settings
+from footfall.sites import Sites
+from footfall.stores import open_configured
+
+if TYPE_CHECKING:
+    from footfall.client import Client  # needs httpx, which only those need who use it
+
+_log = logging.getLogger(__name__)
+
+Headers = Mapping[bytes, bytes]
+
+#: Views that may wait to be counted at the same time; beyond it they are not counted, and that is logged.
+MAX_UNDER_WAY = 10_000
+
+_PAGE_TYPES = (b"text/html", b"application/xhtml+xml")
+
+
+class Shown(NamedTuple):
+    """A page that was shown: its path with its query, and who asked for it."""
+
+    path: str
+    headers: Headers
+    peer: str
+
+
+def is_page(method: str, status: int, content_type: bytes) -> bool:
+    """Whether a response is a page: HTML, in answer to a GET, and neither an error nor empty."""
+    return (
+        method == "GET"
+        and 200 <= status <= 299
+        and status not in (204, 205)
+        and content_type.strip().lower().startswith(_PAGE_TYPES)
+    )
+
+
+class Sink(Protocol):
+    """Where views go."""
+
+    async def start(self) -> None:
+        """Begin. Raises FootfallError where it can't."""
+        ...
+
+    def count(self, shown: Shown) -> None:
+        """Count a page that was shown, soon. Never waits, never raises."""
+        ...
+
+    async def stop(self) -> None:
+        """Wait for what is under way, and let go."""
+        ...
+
+
+class LocalSink:
+    """Counts into the store that `settings` name; for `site`, or for the site that the Host header names."""
+
+    def __init__(self, settings: Settings, site: str | None) -> None:
+        self._settings = settings
+        self._site = site.lower() if site else None
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._has_warned = False
+        self._stack = contextlib.AsyncExitStack()
+
+    async def start(self) -> None:
+        settings = self._settings
+        declared = (self._site,) if self._site else settings.sites
+        store = open_configured(settings, time.time)
+        self._stack.push_async_callback(store.close)
+        sites = Sites(store, declared, [name for name in settings.public_sites if name in declared], settings.rules)
+        visitors = Visitors(time.time)
+        self._agents = Agents()
+        means = Means(
+            self._agents,
+            TraitReader(),
+            Addresses(settings.trusted_proxies, settings.client_address_header),
+            Countries(settings.country_header, settings.country_database),
+            visitors,
+            Rates(),
+            Openers(visitors.today),
+        )
+        self._sites = sites
+        self._intake = Intake(sites, means)
+        self._counter = Counter(
+            store,
+            Ledger(),
+            most_new_pages=lambda name: found.rules.pages_per_day if (found := sites.get(name)) else 0,
+            window=settings.window,
+            max_pending_views=settings.max_pending_views,
+            commit_timeout=settings.commit_timeout,
+        )
+        salts = Salts(store, visitors, time.time)
+        with contextlib.suppress(StoreError):
+            await sites.refresh()
+            await salts.renew()
+        for work in (sites.keep_fresh(), salts.keep_fresh()):
+            task = asyncio.get_running_loop().create_task(work)
+            self._stack.push_async_callback(_ended, task)
+
+    def count(self, shown: Shown) -> None:
+        if len(self._under_way) >= MAX_UNDER_WAY:
+            self._warn("too many views wait for the store")
+            return
+        task = asyncio.get_running_loop().create_task(self._count(shown))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _count(self, shown: Shown) -> None:
+        try:
+            site = self._site or self._named(shown.headers)
+            if is_asset(shown.path.partition("?")[0]):
+                self._counter.dropped(Drop(DropReason.NOT_A_PAGE, site))
+                return
+            judged = self._intake.judge_page(site, shown.path, shown.headers, shown.peer)
+            if isinstance(judged, Drop):
+                self._counter.dropped(judged)
+                return
+            settled = await self._counter.count(judged)
+            if settled.opened:
+                self._intake.note_opened(site, shown.headers, shown.peer)
+            self._has_warned = False
+        except FootfallError as error:
+            self._warn(str(error))
+        except Exception:
+            _log.exception("a view could not be counted")
+
+    def _named(self, headers: Headers) -> str:
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        for name in (host, host.partition(":")[0]):
+            if self._sites.get(name) is not None:
+                return name
+        return self._settings.home_site
+
+    def _warn(self, why: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            _log.warning("views are not counted: %s", why)
+
+    async def stop(self) -> None:
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=self._settings.drain_seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.drain_seconds):
+                await self._counter.drain()
+        await self._stack.aclose()
+
+
+class ClientSink:
+    """Hands views to a client. `addresses` finds whom a request comes from."""
+
+    def __init__(self, client: Client, addresses: Addresses | None = None) -> None:
+        self._client = client
+        self._addresses = addresses or Addresses()
+
+    async def start(self) -> None:
+        await self._client.__aenter__()
+
+    def count(self, shown: Shown) -> None:
+        headers = shown.headers
+        purpose = headers.get(b"sec-purpose") or headers.get(b"purpose") or headers.get(b"x-moz") or b""
+        if b"prefetch" in purpose.lower() or b"prerender" in purpose.lower():
+            return
+        self._client.count(
+            shown.path,
+            referrer=headers.get(b"referer", b"").decode("latin-1"),
+            user_agent=headers.get(b"user-agent", b"").decode("latin-1"),
+            ip=self._addresses.client(shown.peer, headers),
+            language=headers.get(b"accept-language", b"").decode("latin-1")[:100],
+        )
+
+    async def stop(self) -> None:
+        await self._client.close()
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

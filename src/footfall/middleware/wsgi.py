@@ -1,0 +1,191 @@
+"""The middleware of WSGI applications (Flask, Django, Bottle, …): views are counted in a thread of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from footfall.intake.addresses import Addresses
+from footfall.middleware.sinks import ClientSink, LocalSink, Shown, Sink, is_page
+from footfall.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from footfall.client import Client  # needs httpx, which only those need who use it
+
+_log = logging.getLogger(__name__)
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Callable[[bytes], object]]
+WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+#: How long, in seconds, the end of the process waits for views that are under way.
+STOP_SECONDS = 15.0
+
+
+class FootfallWSGIMiddleware:
+    """Counts the pages that `app` shows, after they were sent. `site`, `settings` and `client` as for `FootfallMiddleware`;
+    `client` is a function that makes one, for it must be made in the thread that uses it.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApp,
+        *,
+        site: str | None = None,
+        settings: Settings | None = None,
+        client: Callable[[], Client] | None = None,
+    ) -> None:
+        self._app = app
+        given = settings or load_settings()
+
+        def sink() -> Sink:
+            if client is None:
+                return LocalSink(given, site)
+            return ClientSink(client(), Addresses(given.trusted_proxies, given.client_address_header))
+
+        self._make_sink = sink
+        self._worker: _Worker | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """The WSGI interface (PEP 3333)."""
+        watch = _Watch(environ["REQUEST_METHOD"], start_response)
+        return _Counted(self._app(environ, watch.start_response), lambda: self._count(environ) if watch.shows_page else None)
+
+    def _count(self, environ: Environ) -> None:
+        try:
+            self._running().count(_shown(environ))
+        except Exception:
+            _log.exception("a view could not be counted")
+
+    def _running(self) -> _Worker:
+        """The thread that counts; a process that was forked since begins its own."""
+        worker = self._worker
+        if worker is None or worker.process != os.getpid():
+            with self._lock:
+                worker = self._worker
+                if worker is None or worker.process != os.getpid():
+                    worker = self._worker = _Worker(self._make_sink)
+        return worker
+
+    def close(self) -> None:
+        """Wait for views that are under way, and stop counting. The end of the process does so by itself."""
+        if self._worker is not None and self._worker.process == os.getpid():
+            self._worker.stop()
+            self._worker = None
+
+
+class _Worker:
+    """An event loop in a thread, and the sink that lives there."""
+
+    def __init__(self, make_sink: Callable[[], Sink]) -> None:
+        self.process = os.getpid()
+        self._make_sink = make_sink
+        self._loop = asyncio.new_event_loop()
+        self._sink: Sink | None = None
+        self._ready: asyncio.Future[bool] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._run, name="footfall-middleware", daemon=True)
+        self._thread.start()
+        atexit.register(self.stop)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.create_task(self._start())
+        try:
+            self._loop.run_forever()
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        finally:
+            self._loop.close()
+
+    async def _start(self) -> None:
+        try:
+            self._sink = self._make_sink()
+            await self._sink.start()
+        except Exception as error:  # the application must run whatever the store does
+            _log.error("pages are not counted: %s", error)
+            self._sink = None
+        self._ready.set_result(self._sink is not None)
+
+    def count(self, shown: Shown) -> None:
+        """Count a page. Never waits."""
+        self._loop.call_soon_threadsafe(self._count, shown)
+
+    def _count(self, shown: Shown) -> None:
+        if self._ready.done():
+            if self._sink is not None:
+                self._sink.count(shown)
+        else:
+            self._ready.add_done_callback(lambda _ready: self._count(shown))
+
+    def stop(self) -> None:
+        """Wait for what is under way, and end the thread."""
+        atexit.unregister(self.stop)
+        if not self._thread.is_alive() or self.process != os.getpid():
+            return
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        self._thread.join(STOP_SECONDS)
+
+    async def _end(self) -> None:
+        await self._ready
+        try:
+            if self._sink is not None:
+                await self._sink.stop()
+        finally:
+            self._loop.stop()
+
+
+class _Watch:
+    """Looks at the start of a response."""
+
+    def __init__(self, method: str, start_response: StartResponse) -> None:
+        self.shows_page = False
+        self._method = method
+        self._start_response = start_response
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], *rest: Any) -> Callable[[bytes], object]:
+        lower: Mapping[str, str] = {name.lower(): value for name, value in headers}
+        code = int(status.split(" ", 1)[0]) if status[:3].isdigit() else 0
+        self.shows_page = is_page(self._method, code, lower.get("content-type", "").encode("latin-1", "replace"))
+        return self._start_response(status, headers, *rest)
+
+
+class _Counted:
+    """A response that is counted when it is closed, which servers do when all of it was sent."""
+
+    def __init__(self, body: Iterable[bytes], count: Callable[[], None]) -> None:
+        self._body = body
+        self._counts = count
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def __getattr__(self, name: str) -> Any:
+        # What a server looks for in its own kinds of bodies: a file's descriptor, a length.
+        return getattr(self._body, name)
+
+    def close(self) -> None:
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._counts()
+
+
+def _shown(environ: Environ) -> Shown:
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "") or "/"
+    query = environ.get("QUERY_STRING", "")
+    headers = {
+        name[5:].replace("_", "-").lower().encode(): str(value).encode("latin-1", "replace")
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    # PEP 3333: paths are bytes shown as latin-1; what they are in UTF-8 is for `page_of`, which takes percent-encoding.
+    quoted = quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~")
+    return Shown(f"{quoted}?{query}" if query else quoted, headers, environ.get("REMOTE_ADDR", ""))
