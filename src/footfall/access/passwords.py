@@ -1,0 +1,152 @@
+"""The password of the dashboard: set, checked, and guarded against guessing on all instances together.
+
+It is kept as an Argon2id hash in the store, or given as a setting, which then wins. Until there is one, an invitation, shown once
+when the server starts, lets its holder set it. Attempts are counted by a keyed hash of the address: no address is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from footfall.access.credentials import Credentials
+from footfall.errors import BadInput, FootfallError
+from footfall.model import MINUTE
+from footfall.stores import Store
+
+KIND, NAME = "password", "admin"
+INVITATION_KIND = "invitation"
+ATTEMPT_KIND = "attempt"
+EVERYONE = "everyone"
+
+MIN_PASSWORD_LENGTH = 10
+MAX_PASSWORD_LENGTH = 1000
+
+#: So many wrong passwords within ATTEMPT_SECONDS, from one address and from all together; then none is tried any more.
+MAX_ATTEMPTS = 10
+MAX_ATTEMPTS_OF_ALL = 100
+ATTEMPT_SECONDS = 15 * MINUTE
+
+INVITATION_SECONDS = 60 * MINUTE
+
+
+class TooManyAttempts(FootfallError):
+    """So many wrong passwords were tried that no other is tried for a while; `retry_after` in seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"too many wrong passwords; try again in {max(1, retry_after // MINUTE)} minutes")
+        self.retry_after = retry_after
+
+
+class Passwords:
+    """The one password. `fixed` is the setting's, if there is one; `clock` is in seconds since the epoch."""
+
+    def __init__(
+        self,
+        store: Store,
+        credentials: Credentials,
+        clock: Callable[[], float],
+        fixed: str | None = None,
+        hasher: PasswordHasher | None = None,
+    ) -> None:
+        self._store = store
+        self._credentials = credentials
+        self._clock = clock
+        self._fixed = fixed
+        self._hasher = hasher or PasswordHasher()
+
+    async def is_set(self) -> bool:
+        """Whether there is a password. Raises StoreError."""
+        return self._fixed is not None or await self._store.document(KIND, NAME) is not None
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it is the setting's, and can't be changed here."""
+        return self._fixed is not None
+
+    async def set(self, password: str) -> None:
+        """Keep a new password. Raises BadInput, StoreError."""
+        if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+            raise BadInput("password", f"at least {MIN_PASSWORD_LENGTH} characters")
+        hashed = await asyncio.to_thread(self._hasher.hash, password)
+        await self._store.put_document(KIND, NAME, hashed.encode())
+
+    async def check(self, password: str, address: str) -> bool:
+        """Whether it is the password. Raises TooManyAttempts, StoreError."""
+        rows = [(await self._row(address), MAX_ATTEMPTS), (EVERYONE, MAX_ATTEMPTS_OF_ALL)]
+        for row, most in rows:
+            document = await self._store.document(ATTEMPT_KIND, row)
+            if document is not None and int(document.value) >= most:
+                raise TooManyAttempts((document.until or 0) - int(self._clock()))
+        if await self._is_right(password[: MAX_PASSWORD_LENGTH + 1]):
+            await self._store.put_document(ATTEMPT_KIND, rows[0][0], None)
+            return True
+        for row, _ in rows:
+            await self._count_attempt(row)
+        return False
+
+    async def _is_right(self, password: str) -> bool:
+        if self._fixed is not None:
+            return hmac.compare_digest(password.encode(), self._fixed.encode())
+        document = await self._store.document(KIND, NAME)
+        if document is None:
+            return False
+        try:
+            return await asyncio.to_thread(self._hasher.verify, document.value.decode(), password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    async def _row(self, address: str) -> str:
+        key = await self._credentials.shared_key("attempts")
+        return hashlib.blake2b(address.encode(), key=key, digest_size=16).hexdigest()
+
+    async def _count_attempt(self, row: str) -> None:
+        """One more; whoever changes the row at the same time is not overwritten."""
+        while True:
+            document = await self._store.document(ATTEMPT_KIND, row)
+            count, until, version = 0, int(self._clock()) + ATTEMPT_SECONDS, 0
+            if document is not None:
+                count, until, version = int(document.value), document.until or until, document.version
+            changed = await self._store.put_document(ATTEMPT_KIND, row, b"%d" % (count + 1), version=version, until=until)
+            if changed is not None:
+                return
+
+    # Invitations
+
+    async def invite(self) -> str:
+        """A secret that lets its holder set the password, once and for an hour. Earlier ones end. Raises StoreError."""
+        for document in await self._store.documents(INVITATION_KIND):
+            await self._store.put_document(INVITATION_KIND, document.key, None)
+        secret = secrets.token_urlsafe(24)
+        await self._store.put_document(INVITATION_KIND, _hashed(secret), b"1", until=int(self._clock()) + INVITATION_SECONDS)
+        return secret
+
+    async def first_key(self) -> str | None:
+        """An invitation where there is no password yet, else None. Raises StoreError."""
+        return None if await self.is_set() else await self.invite()
+
+    async def is_invited(self, secret: str) -> bool:
+        """Whether a secret is an invitation that still holds."""
+        return len(secret) <= 100 and await self._store.document(INVITATION_KIND, _hashed(secret)) is not None
+
+    async def accept(self, secret: str, password: str) -> bool:
+        """Set the password by an invitation, which thereby ends; False where it is none. Raises BadInput, StoreError."""
+        document = await self._store.document(INVITATION_KIND, _hashed(secret)) if len(secret) <= 100 else None
+        if document is None:
+            return False
+        if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+            raise BadInput("password", f"at least {MIN_PASSWORD_LENGTH} characters")
+        if await self._store.put_document(INVITATION_KIND, document.key, None, version=document.version) is None:
+            return False
+        await self.set(password)
+        return True
+
+
+def _hashed(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
