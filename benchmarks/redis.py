@@ -7,11 +7,24 @@ from collections.abc import Mapping
 from benchmarks.progress import Steps
 from benchmarks.redis_servers import LAUNCHES, SITES, pinned
 from benchmarks.report import Cell, Gate, Report, at_least, at_most, over_rounds
-from benchmarks.rounds import BARE, BARE_AGAIN, BARE_SERVER, COUNT_TARGET, Contender, Heat, Measured, ratios, run_rounds
+from benchmarks.rounds import (
+    BARE,
+    BARE_AGAIN,
+    BARE_SERVER,
+    COUNT_TARGET,
+    VISIT_TARGET,
+    VISITS,
+    Contender,
+    Heat,
+    Measured,
+    ratios,
+    run_rounds,
+)
 from benchmarks.servers import Place
 from benchmarks.throughput import NOISE
 
 COUNT = Contender("/count", "redis", COUNT_TARGET)
+COUNT_VISITS = Contender("/count, referrers and agents", "redis", VISIT_TARGET, visits=VISITS)
 COUNT_AOF = Contender("/count, AOF everysec", "redis, AOF", COUNT_TARGET)
 COUNT_SITES = Contender(f"/count, one page of {SITES:,} sites", "redis, many sites", "/count?p=%2F&s=s")
 NAIVE = Contender("naive counter", "naive", "/count?p=%2Fpage%2F")
@@ -21,8 +34,8 @@ NAIVE_PIPELINED = Contender("naive counter, pipelined", "naive", "/pipelined?p=%
 HEATS = (
     Heat(1, 64, (BARE, COUNT, COUNT_AOF)),
     Heat(10_000, 64, (BARE, COUNT, COUNT_AOF)),
-    Heat(1, 256, (BARE, BARE_AGAIN, COUNT, COUNT_AOF, NAIVE, NAIVE_PIPELINED)),
-    Heat(10_000, 256, (BARE, COUNT, COUNT_AOF, COUNT_SITES)),
+    Heat(1, 256, (BARE, BARE_AGAIN, COUNT, COUNT_VISITS, COUNT_AOF, NAIVE, NAIVE_PIPELINED)),
+    Heat(10_000, 256, (BARE, COUNT, COUNT_VISITS, COUNT_AOF, COUNT_SITES)),
 )
 
 #: The share of the bare server's requests a second: by contender, pages and connections.
@@ -30,6 +43,8 @@ SHARES: Mapping[tuple[str, int, int], Gate] = {
     (BARE_AGAIN.label, 1, 256): NOISE,
     (COUNT.label, 1, 256): at_least(0.75),
     (COUNT.label, 10_000, 256): at_least(0.55),
+    (COUNT_VISITS.label, 1, 256): at_least(0.80),
+    (COUNT_VISITS.label, 10_000, 256): at_least(0.55),
 }
 
 #: By contender and connections: how many times the naive counter's requests a second, and the most script calls for 1,000 views.

@@ -28,13 +28,15 @@ _WARM_UP_CONNECTIONS = 64
 class Contender(msgspec.Struct, frozen=True):
     """What is asked of a server, by its name among the launches (or of the bare one): a target, and what the client accepts.
 
-    Where there are many pages, the target lacks the page's number at its end.
+    Where there are many pages, the target lacks the page's number at its end. With `visits`, each view of many pages has one of
+    so many referrers and agents, and a view of one page the same always.
     """
 
     label: str
     server: str
     target: str
     accept: str = "*/*"
+    visits: int = 0
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -45,6 +47,11 @@ BARE_SERVER = "bare"
 
 #: What `/count` is asked, up to the page's number.
 COUNT_TARGET = f"/count?s={servers.SITE}&p=%2Fpage%2F"
+
+#: The same with what the snippet sends of a visit; many pages' referrers follow the page's number.
+VISIT_TARGET = f"/count?s={servers.SITE}&w=1280&l=de-AT&p=%2Fpage%2F"
+VISITS = 1000
+_REFERRER = "&r=https%3A%2F%2Fsite1.example%2F"
 
 BARE = Contender("bare 204", BARE_SERVER, COUNT_TARGET)
 BARE_AGAIN = Contender("bare 204 again (the noise)", BARE_SERVER, COUNT_TARGET)
@@ -64,7 +71,8 @@ class Heat(msgspec.Struct, frozen=True):
     @staticmethod
     def example(contender: Contender) -> str:
         """One of the targets."""
-        return contender.target if contender.target == "/" else contender.target + "1"
+        referrer = _REFERRER if contender.visits else ""
+        return contender.target if contender.target == "/" else contender.target + "1" + referrer
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -125,7 +133,7 @@ def run_rounds(
                     contender,
                     heat,
                     place,
-                    wrk.Load(_WARM_UP_CONNECTIONS, _WARM_UP_SECONDS, heat.pages, 0),
+                    wrk.Load(_WARM_UP_CONNECTIONS, _WARM_UP_SECONDS, heat.pages, 0, contender.visits),
                 )
         for number in range(rounds):
             for heat in heats:
@@ -133,7 +141,7 @@ def run_rounds(
                     which = (turn + number) % len(heat.contenders)  # nobody always runs first
                     contender = heat.contenders[which]
                     steps.step(f"round {number + 1} of {rounds}: {_words(contender, heat)}")
-                    load = wrk.Load(heat.connections, seconds, heat.pages, seed=number + 1)
+                    load = wrk.Load(heat.connections, seconds, heat.pages, number + 1, contender.visits)
                     runs[heat][which].append(_run(running[contender.server], contender, heat, place, load))
         resident = {name: each.memory().resident for name, each in running.items()}
     return Outcome(runs, headers, resident)

@@ -162,7 +162,12 @@ def footfall(place: Place) -> Iterator[Running]:
 @contextlib.contextmanager
 def serve(place: Place, store: str, *, sites: Sequence[str] = (SITE,), instance: str = "benchmark") -> Iterator[Running]:
     """`footfall serve` on the store of a URL. The first of the sites is the home site, and its numbers are public."""
-    environment = {"FOOTFALL_STORE": store, "FOOTFALL_SITES": ",".join(sites), "FOOTFALL_INSTANCE": instance}
+    environment = {
+        "FOOTFALL_STORE": store,
+        "FOOTFALL_SITES": ",".join(sites),
+        "FOOTFALL_INSTANCE": instance,
+        "FOOTFALL_PAGES_PER_DAY": "20000",  # more than there are: the limit is on, and refuses nothing
+    }
     command = [str(Path(sys.executable).with_name("footfall")), "serve", "--host", _HOST, "--port", "{port}"]
     with _started(command, environment, place) as running:
         yield running

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from benchmarks import servers
 from benchmarks.progress import Steps
 from benchmarks.report import Cell, Gate, Report, at_least, at_most, over_rounds
-from benchmarks.rounds import BARE, BARE_AGAIN, COUNT_TARGET, Contender, Heat, Measured, ratios, run_rounds
+from benchmarks.rounds import BARE, BARE_AGAIN, COUNT_TARGET, VISIT_TARGET, VISITS, Contender, Heat, Measured, ratios, run_rounds
 from benchmarks.servers import Place
 
 CONNECTIONS = (64, 256)
 
 COUNT = Contender("/count", "footfall", COUNT_TARGET)
+COUNT_VISITS = Contender("/count, referrers and agents", "footfall", VISIT_TARGET, visits=VISITS)
 COUNT_JSON = Contender("/count, JSON", "footfall", COUNT_TARGET, "application/json")
 TEXT = Contender("/, text", "footfall", "/", "text/plain")
 
@@ -20,7 +21,10 @@ TEXT = Contender("/, text", "footfall", "/", "text/plain")
 HEATS = tuple(
     Heat(pages, connections, contenders)
     for connections in CONNECTIONS
-    for pages, contenders in ((1, (BARE, BARE_AGAIN, COUNT, COUNT_JSON, TEXT)), (10_000, (BARE, COUNT)))
+    for pages, contenders in (
+        (1, (BARE, BARE_AGAIN, COUNT, COUNT_VISITS, COUNT_JSON, TEXT)),
+        (10_000, (BARE, COUNT, COUNT_VISITS)),
+    )
 )
 
 #: A run in which the bare server differs more from itself is too noisy to decide anything.
@@ -33,6 +37,8 @@ SHARES: Mapping[tuple[str, int, int], Gate] = {
     (COUNT.label, 1, 256): at_least(0.85),
     (COUNT.label, 10_000, 64): at_least(0.50),
     (COUNT.label, 10_000, 256): at_least(0.60),
+    (COUNT_VISITS.label, 1, 256): at_least(0.80),
+    (COUNT_VISITS.label, 10_000, 256): at_least(0.55),
 }
 
 #: Greatest multiple of the bare server's 99th percentile, and most commits for 1,000 views: by contender and connections.

@@ -48,12 +48,16 @@ class _Said(msgspec.Struct):
 
 
 class Load(msgspec.Struct, frozen=True):
-    """What is sent: over how many `connections`, for how many `seconds`, to how many `pages`, drawn from `seed`."""
+    """What is sent: over how many `connections`, for how many `seconds`, to how many `pages`, drawn from `seed`.
+
+    Where `visits` is not 0, requests for many pages come from so many referrers and have so many user agents.
+    """
 
     connections: int
     seconds: int
     pages: int
     seed: int = 1
+    visits: int = 0
 
 
 def run(url: str, headers: Mapping[str, str], load: Load, core: int) -> Run:
@@ -67,7 +71,7 @@ def run(url: str, headers: Mapping[str, str], load: Load, core: int) -> Run:
     command += ["--timeout", f"{_TIMEOUT}s", "-s", str(_SCRIPT)]
     for name, value in headers.items():
         command += ["-H", f"{name}: {value}"]
-    command += [url, "--", str(load.pages), str(load.seed)]
+    command += [url, "--", str(load.pages), str(load.seed), str(load.visits)]
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=load.seconds + _GRACE, check=False)
     except subprocess.TimeoutExpired:

@@ -12,12 +12,27 @@ from hypothesis import strategies as st
 
 from footfall.errors import BadInput
 from footfall.intake.addresses import Addresses
+from footfall.intake.countries import Countries
 from footfall.intake.limits import NEW_PAGES_OF_AN_ADDRESS
 from footfall.intake.query import read_query
 from footfall.intake.request import HOME_STEPS, STEPS, TRUSTED_STEPS
 from footfall.model import DAY, Drop, DropReason, View
 from footfall.site import Rules
 from tests.unit.judging import NOON, SITE, Bench, bench
+
+#: A bench with every rule and every means on.
+EVERYTHING = bench(
+    Rules(
+        origins=("self",),
+        excluded_addresses=("203.0.113.0/24",),
+        excluded_paths=("/x/*",),
+        honours_privacy_signals=True,
+        visitor_rate=10**6,
+        site_rate=10**6,
+    ),
+    addresses=Addresses(("0.0.0.0/0", "::/0")),
+    countries=Countries(header="CF-IPCountry"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -340,6 +355,27 @@ def test_an_event_id_does_not_keep_a_query_from_being_remembered(plain: Bench) -
         assert judged.event_id == "0123456789abcdef"
     with pytest.raises(BadInput):
         plain.count("e=0123456789abcdef&s=example.com&p=/&e=0123456789abcdef")
+
+
+NAMES = (
+    "origin",
+    "referer",
+    "user-agent",
+    "accept-language",
+    "sec-purpose",
+    "dnt",
+    "x-forwarded-for",
+    "forwarded",
+    "cf-ipcountry",
+)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), st.binary(max_size=80)), st.text(max_size=20))
+def test_any_headers_are_judged(headers: dict[str, bytes], peer: str) -> None:
+    """Whatever stands in them: a view or a drop comes of it."""
+    raw = {name.encode(): value for name, value in headers.items()}
+    for judged in (EVERYTHING.intake.judge(b"s=example.com&p=/", raw, peer), EVERYTHING.intake.judge_page(SITE, "/", raw, peer)):
+        assert isinstance(judged, View | Drop)
 
 
 def test_every_reason_is_one_of_the_list(plain: Bench) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 from starlette.types import Send
 
-from footfall.counter import Outcome
-from footfall.model import Count, Drop
+from footfall.model import Count, Drop, DropReason
+from footfall.open_batch import Outcome
 
 Message = dict[str, Any]
 RawHeaders = list[tuple[bytes, bytes]]
@@ -48,6 +48,7 @@ class CountingReplies:
             (b"cache-control", b"no-store"),
             (b"access-control-allow-origin", b"*"),
             (b"access-control-expose-headers", b"X-Footfall, X-Footfall-Instance"),
+            (b"cross-origin-resource-policy", b"cross-origin"),
             (b"x-footfall-instance", instance.encode("latin-1")),
         ]
         self._empty: dict[bytes, Message] = {}
@@ -77,8 +78,13 @@ class CountingReplies:
 _NO_BODY: Message = {"type": "http.response.body", "body": b""}
 
 
+_REFUSED = b"dropped; reason=" + DropReason.TOO_MANY_PAGES.encode()
+
+
 def outcome_text(outcome: Outcome | Drop) -> bytes:
     """The value of X-Footfall."""
     if isinstance(outcome, Drop):
         return b"dropped; reason=" + outcome.reason.encode()
+    if outcome is Outcome.REFUSED:
+        return _REFUSED
     return outcome.encode()
