@@ -12,7 +12,8 @@ import asyncio
 import sys
 import time
 
-from footfall.counter import Counter, Outcome
+from footfall.counter import Counter
+from footfall.open_batch import Outcome
 from footfall.metrics import Ledger
 from footfall.model import DEFAULT_RETENTION, WHOLE_SITE, View
 from footfall.stores import open_store

@@ -24,7 +24,7 @@ ORDINARY = Pieces()
 ORDINARY_LIMITS = Limits()
 
 #: So little at once that every step that can be cut into pieces is, also with a few pages and views.
-TINY = Pieces(part=2, moved=2, folded=1)
+TINY = Pieces(part=2, moved=2, folded=1, sketches=1)
 
 #: A URL, and the servers that are to be emptied.
 Running = tuple[str, Sequence[RedisServer]]

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from footfall.counter import Counter, Outcome, Settled
+from footfall.counter import Counter
+from footfall.open_batch import Outcome, Settled
 from footfall.metrics import Ledger
 from footfall.model import WHOLE_SITE, Batch, Count, SiteBatch, Span, Tier, View
 from footfall.stores import Store

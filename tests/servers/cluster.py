@@ -178,7 +178,7 @@ class RedisCluster:
         self.wait_settled()
         return replica
 
-    def wait_for_other_primary(self, old: RedisServer, key: str | int, *, seconds: float = 20.0) -> RedisServer:
+    def wait_for_other_primary(self, old: RedisServer, key: str | int, *, seconds: float = 60.0) -> RedisServer:
         """Return the new primary of a key's slot as soon as a running node other than `old` holds it and the cluster is up."""
 
         def is_held() -> bool:
@@ -232,7 +232,7 @@ class RedisCluster:
                 return moved
         raise ServerError(f"slot {slot} of {source.name} is never empty")
 
-    def wait_settled(self, *, seconds: float = 20.0) -> None:
+    def wait_settled(self, *, seconds: float = 60.0) -> None:
         """Return once all running nodes are up, agree on who holds which slot and follows whom, and replicas are linked."""
         self._wait(self._is_settled, "the cluster is settled", seconds)
 

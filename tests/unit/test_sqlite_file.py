@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from footfall.errors import StoreError, StoreUnavailable, StoreUnusable
+from footfall.model import PERIODS, WHOLE_SITE, Count, SiteBatch, Tier
 from footfall.stores import sqlite, sqlite_schema
 from footfall.stores.sqlite import SqliteStore
 from footfall.stores.sqlite_schema import APPLICATION_ID, MIGRATIONS
-from tests.contract.conftest import Clock, Writer, count_of
+from tests.contract.conftest import SITE, START, Clock, Writer, bucket_of, count_of
+from tests.contract.test_details import visited
 
 
 @pytest.fixture
@@ -129,7 +131,8 @@ async def test_an_older_file_is_migrated_as_a_whole_or_not_at_all(
     monkeypatch.setattr(sqlite_schema, "MIGRATIONS", (*MIGRATIONS, half))
     assert isinstance(_refused(path), StoreUnavailable)
     whole = "CREATE TABLE added (x);\nALTER TABLE ping ADD COLUMN more TEXT;\n"
-    for migrations, version in ((MIGRATIONS, 1), ((*MIGRATIONS, whole), 2), ((*MIGRATIONS, whole), 2)):
+    current = len(MIGRATIONS)
+    for migrations, version in ((MIGRATIONS, current), ((*MIGRATIONS, whole), current + 1), ((*MIGRATIONS, whole), current + 1)):
         monkeypatch.setattr(sqlite_schema, "MIGRATIONS", migrations)
         store = SqliteStore(str(path), clock)
         assert (await count_of(store, "/")).total == 1
@@ -137,6 +140,45 @@ async def test_an_older_file_is_migrated_as_a_whole_or_not_at_all(
         connection = sqlite3.connect(path)
         assert connection.execute("PRAGMA user_version").fetchone() == (version,)
         connection.close()
+
+
+async def test_a_file_of_the_first_version_keeps_its_numbers(path: Path, clock: Clock) -> None:
+    """Views of every tier, sequences and event ids are there after the migration, and counting goes on with details."""
+    made = sqlite3.connect(path)
+    made.executescript(MIGRATIONS[0] + f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version=1;")
+    rolled = Tier.MINUTE.start(START)
+    made.execute("INSERT INTO site VALUES (1, ?, ?, ?, 1, 0)", (SITE, START, rolled))
+    made.executemany("INSERT INTO page VALUES (?, 1, ?)", [(1, "/"), (2, "/asked"), (3, "/new")])
+    made.executemany("INSERT INTO second VALUES (1, ?, ?, ?)", [(START, 0, 5), (START, 1, 3), (START, 3, 2)])
+    for tier in Tier:
+        if tier is not Tier.SECOND:
+            made.executemany(f"INSERT INTO {tier.value} VALUES (1, ?, ?, 7)", [(tier.start(START - 60), page) for page in (0, 1)])
+    made.execute("INSERT INTO writer VALUES (1, 'w', 4, ?, 0)", (START,))
+    made.execute("INSERT INTO event VALUES (1, 'an-id', ?, 'w', 4)", (START + 100,))
+    made.commit()
+    made.close()
+    store = SqliteStore(str(path), clock)
+    for page, count in {
+        "/": Count(3, 10, 10),
+        "/new": Count(2, 2, 2),
+        WHOLE_SITE: Count(5, 12, 12),
+        "/asked": Count(0, 0, 0),
+    }.items():
+        assert await count_of(store, page) == count
+    assert await bucket_of(store, "/", Tier.MINUTE, START - 60) == 7
+    assert await bucket_of(store, "/", Tier.MONTH, START) == 10
+    assert await store.applied(SITE, "w") == 4
+    writer = Writer(store, "v")
+    assert (await writer.count(events={"an-id": ("/", None)})).duplicates == {"an-id"}
+    receipt = await writer.commit(
+        {SITE: SiteBatch(dict.fromkeys(("/", "/new", "/asked"), 1), known_only={"/", "/new", "/asked"})}
+    )
+    assert receipt.refused == {"/asked"}
+    await writer.commit({SITE: visited("/", [1, 2])})
+    assert (await store.breakdown(SITE, "/", "device", PERIODS["all"], 9)).values == [("phone", 2)]
+    assert (await store.present(SITE)).visitors == 2
+    assert (await count_of(store, "/")).total == 13
+    await store.close()
 
 
 async def test_opening_a_new_file_waits_for_another_process_that_opens_it(path: Path, clock: Clock) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from footfall.errors import SettingError, StoreUnavailable
 from footfall.model import Retention
 from footfall.settings import Settings
-from footfall.stores.base import Clock, Store
+from footfall.stores.base import Clock, Limits, Store
 from footfall.stores.memory import MemoryStore
 from footfall.stores.redis_urls import SCHEMES, read_url
 from footfall.stores.sqlite import SqliteStore
@@ -26,6 +26,7 @@ class Options(NamedTuple):
     event_id_ttl: int
     window: int
     durability: str
+    limits: Limits
 
 
 #: Makes a store from what follows "scheme:" in its URL.
@@ -35,7 +36,7 @@ Maker = Callable[[str, Options], Store]
 def _memory(rest: str, options: Options) -> Store:
     if rest != "//":
         raise SettingError("FOOTFALL_STORE", "memory:// takes nothing behind it")
-    return MemoryStore(options.clock, options.retention, options.event_id_ttl)
+    return MemoryStore(options.clock, options.retention, options.event_id_ttl, options.limits)
 
 
 def _sqlite(rest: str, options: Options) -> Store:
@@ -46,14 +47,21 @@ def _sqlite(rest: str, options: Options) -> Store:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     except OSError as error:
         raise StoreUnavailable(f"can't make the folder of {path}: {error.strerror}; name another in FOOTFALL_STORE") from error
-    return SqliteStore(path, options.clock, options.retention, options.event_id_ttl)
+    return SqliteStore(path, options.clock, options.retention, options.event_id_ttl, options.limits)
 
 
 def _redis(scheme: str, rest: str, options: Options) -> Store:
     from footfall.stores.redis import RedisStore  # the driver is loaded only where it is used: it keeps other starts short
 
     place = read_url(scheme, rest)
-    return RedisStore(place, options.retention, options.event_id_ttl, window=options.window, durability=options.durability)
+    return RedisStore(
+        place,
+        options.retention,
+        options.event_id_ttl,
+        window=options.window,
+        durability=options.durability,
+        limits=options.limits,
+    )
 
 
 #: One row a backend.
@@ -74,17 +82,24 @@ def scheme_of(url: str) -> str:
 
 
 def open_store(
-    url: str, clock: Clock, retention: Retention, event_id_ttl: int, *, window: int = 60, durability: str = "primary"
+    url: str,
+    clock: Clock,
+    retention: Retention,
+    event_id_ttl: int,
+    *,
+    window: int = 60,
+    durability: str = "primary",
+    limits: Limits = Limits(),  # noqa: B008 - a tuple can't change
 ) -> Store:
     """Open the store a URL names.
 
     Raises SettingError where the URL or an option can't be read, StoreUnavailable where the store can't be opened now, and
     StoreUnusable where it is not ours or too new; a store on other machines is not asked for anything before its first call.
     `clock` is for stores that have none of their own. `event_id_ttl` and `window` are in seconds; windows of that width are cheap
-    to read. `durability` is "primary", or "replicas:N" where the store has replicas.
+    to read. `durability` is "primary", or "replicas:N" where the store has replicas. `limits` bound the detail of a site and day.
     """
     scheme = scheme_of(url)
-    return _MAKERS[scheme](url[len(scheme) + 1 :], Options(clock, retention, event_id_ttl, window, durability))
+    return _MAKERS[scheme](url[len(scheme) + 1 :], Options(clock, retention, event_id_ttl, window, durability, limits))
 
 
 def open_configured(settings: Settings, clock: Clock) -> Store:

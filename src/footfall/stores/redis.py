@@ -16,29 +16,39 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from footfall.errors import SettingError, StoreUnavailable
 from footfall.model import (
     DEFAULT_RETENTION,
     MAX_BATCH_ENTRIES,
     WHOLE_SITE,
     Batch,
+    Breakdown,
     Count,
     Counts,
+    Document,
+    Dump,
+    Presence,
     Receipt,
     Retention,
+    Section,
     Series,
-    SiteBatch,
-    SiteReceipt,
     Span,
     Tier,
     TopPages,
 )
-from footfall.stores.base import MAX_EVENT_IDS
+from footfall.stores.base import Limits
 from footfall.stores.redis_calls import Call, Scripts
+from footfall.stores.redis_commits import NAMES, Status, commit_arguments, counts_from, limits_of, receipt_from
+from footfall.stores.redis_details import broken_down, here_now, visitors_in
+from footfall.stores.redis_documents import get_document, get_documents, put_document
+from footfall.stores.redis_dumps import dump, load
 from footfall.stores.redis_keys import site_key
 from footfall.stores.redis_pieces import forget_page, forget_site, pages_of, summed
-from footfall.stores.redis_scripts import ScriptClock, packed, server_clock
+from footfall.stores.redis_scripts import ScriptClock, server_clock
 from footfall.stores.redis_server import Reply
+from footfall.stores.redis_sites import ListOfSites
 from footfall.stores.redis_urls import Place
 from footfall.stores.redis_warnings import warnings_of
 
@@ -55,12 +65,14 @@ class Pieces(NamedTuple):
 
     `part`: entries in one part of a second's bucket. `moved`: entries that go into the running sum or out of it.
     `folded`: pages of a passed minute that a commit folds into the coarser tiers on its way, or as many as it has entries itself:
-    so folding keeps up with counting. Before a third minute is opened, the first is folded to its end.
+    so folding keeps up with counting. Before a third minute is opened, the first is folded to its end. `sketches`: pages whose
+    visitors of a closed hour or day a commit folds into numbers, or as many as it brings visitors of itself.
     """
 
     part: int = MAX_BATCH_ENTRIES
     moved: int = MAX_BATCH_ENTRIES
     folded: int = 500
+    sketches: int = 100
 
 
 #: Script calls that may lie between a call and its answer: some 2,000 entries each are moved into or out of the running sum.
@@ -98,6 +110,7 @@ class RedisStore:
         *,
         window: int = 60,
         durability: str = "primary",
+        limits: Limits = Limits(),  # noqa: B008 - a tuple can't change
         clock: ScriptClock | None = None,
         pieces: Pieces = Pieces(),  # noqa: B008 - a tuple can't change
     ) -> None:
@@ -106,7 +119,9 @@ class RedisStore:
         self._common = pieces._asdict() | {"keep": {tier.value: seconds for tier, seconds in retention.items()}}
         self._event_id_ttl = event_id_ttl
         self._window = window
+        self._of_commits = {**self._common, **NAMES, **limits_of(limits), "window": window, "ttl": event_id_ttl}
         self._scripts = Scripts(place, clock or server_clock(), replicas_of(durability), self._common)
+        self._sites = ListOfSites(self._scripts)
         self._under_way = 0
         self._is_closed = False
         self._silent_until = 0.0
@@ -120,49 +135,36 @@ class RedisStore:
             replies = await self._commit_sites(batch)
             receipt = {}
             for site, part in batch.sites.items():
-                status, at, _, places, flat = (*replies[site], [])[:5]
-                ids = list(part.events)
-                counts = _counts(list(part.wanted), flat) if status == 0 else await self._counts_apart(site, part, batch.window)
-                receipt[site] = SiteReceipt(at, counts, frozenset(ids[place] for place in places))
+                receipt[site] = receipt_from(part, replies[site])
+                if replies[site][0] == Status.UNCOUNTED:
+                    counts = await self._read_counts(site, list(part.wanted), batch.window)
+                    receipt[site] = msgspec.structs.replace(receipt[site], counts=counts.pages)
             return receipt
 
     async def _commit_sites(self, batch: Batch) -> Mapping[str, Reply]:
         """Apply the batch to all its sites. A script that first has old seconds or minutes to take away is called again."""
-        waiting = {site: self._commit_arguments(part, batch) for site, part in batch.sites.items()}
+        listed = await self._sites.add(batch.sites)
+        waiting = {
+            site: commit_arguments(part, batch, self._of_commits, listed=site in listed) for site, part in batch.sites.items()
+        }
+        begun: list[str] = []
         replies: dict[str, Reply] = {}
         for _ in range(PATIENCE):
             if not waiting:
+                await self._sites.put(begun)  # whoever forgot them may have taken them out since
                 return replies
             calls = [Call("commit", site_key(site), arguments) for site, arguments in waiting.items()]
             for site, reply in zip(list(waiting), await self._scripts.run(calls, durable=True), strict=True):
-                self._warn_of_clock(reply[1 if reply[0] == 1 else 2])
-                if reply[0] != 1:
+                if reply[0] == Status.UNLISTED:
+                    begun.append(site)
+                    await self._sites.put([site])
+                    waiting[site] = commit_arguments(batch.sites[site], batch, self._of_commits, listed=True)
+                    continue
+                self._warn_of_clock(reply[1 if reply[0] == Status.AGAIN else 2])
+                if reply[0] != Status.AGAIN:
                     replies[site] = reply
                     del waiting[site]
         raise StoreUnavailable(f"{self._scripts.place} does not get done with what has left a site's window")
-
-    def _commit_arguments(self, part: SiteBatch, batch: Batch) -> bytes:
-        times = part.events.values()
-        entries = len(part.pages) + len(part.timed) + len(part.events)
-        return packed(
-            **self._common | {"folded": max(entries, self._common["folded"])},
-            writer=batch.writer,
-            sequence=batch.sequence,
-            lasting=batch.lasting,
-            pages=dict(part.pages),
-            timed=[word for (page, at), views in part.timed.items() for word in (page, max(at, 0), views)],
-            ids=list(part.events),
-            id_pages=[page for page, _ in times],
-            id_times=[-1 if at is None else max(at, 0) for _, at in times],
-            wanted=list(part.wanted),
-            width=batch.window,
-            window=self._window,
-            ttl=self._event_id_ttl,
-            most_ids=MAX_EVENT_IDS,
-        )
-
-    async def _counts_apart(self, site: str, part: SiteBatch, window: int) -> Mapping[str, Count]:
-        return (await self._read_counts(site, list(part.wanted), window)).pages
 
     def _warn_of_clock(self, seconds: int) -> None:
         """Say that a server's clock is behind: not for each site that notices, but at most once a minute."""
@@ -191,7 +193,7 @@ class RedisStore:
         for first in range(0, max(len(pages), 1), at_once):
             some = list(pages[first : first + at_once])
             at, flat = await self._scripts.ask("counts", site, pages=some, width=window, at=at)
-            found |= _counts(some, flat)
+            found |= counts_from(some, flat)
         return Counts(at, found)
 
     async def series(self, site: str, page: str, tier: Tier, start: int, end: int) -> Series:
@@ -227,10 +229,7 @@ class RedisStore:
                 if found is not None:
                     return found
             at, views = await summed(self._scripts, self._retention, site, span)
-            entries = ((-n, page) for page, n in views.items() if n > 0)
-            if after is not None:
-                entries = (entry for entry in entries if entry > (-after[0], after[1]))
-            return TopPages(at, [(page, -n) for n, page in heapq.nsmallest(limit, entries)])
+            return TopPages(at, _ranked(views, limit, after))
 
     async def _top_window(self, site: str, limit: int, after: tuple[int, str]) -> TopPages | None:
         """The top pages of the running sum; None where none of our width is kept."""
@@ -243,10 +242,53 @@ class RedisStore:
             self._warn_of_clock(reply[1])
         raise StoreUnavailable(f"{self._scripts.place} does not get done with what has left a site's window")
 
+    async def breakdown(
+        self, site: str, page: str, dimension: str, span: Span, limit: int, after: tuple[int, str] | None = None
+    ) -> Breakdown:
+        with self._call():
+            at, views = await broken_down(self._scripts, self._retention, site, page, dimension, span)
+            return Breakdown(at, _ranked(views, limit, after))
+
+    async def visitors(self, site: str, page: str, tier: Tier, start: int, end: int) -> Series:
+        with self._call():
+            return await visitors_in(self._scripts, site, page, tier, start, end)
+
+    async def present(self, site: str) -> Presence:
+        with self._call():
+            return await here_now(self._scripts, site)
+
+    async def document(self, kind: str, key: str) -> Document | None:
+        with self._call():
+            return await get_document(self._scripts, kind, key)
+
+    async def documents(self, kind: str) -> list[Document]:
+        with self._call():
+            return await get_documents(self._scripts, kind)
+
+    async def put_document(
+        self, kind: str, key: str, value: bytes | None, *, version: int | None = None, until: int | None = None
+    ) -> int | None:
+        with self._call():
+            return await put_document(self._scripts, kind, key, value, version, until)
+
+    async def sites(self) -> list[str]:
+        with self._call():
+            return await self._sites.names()
+
+    async def dump(self, site: str, section: Section, tier: Tier, after: str | None = None, limit: int = 10_000) -> Dump:
+        with self._call():
+            return await dump(self._scripts, site, section, tier, after, limit)
+
+    async def load(self, site: str, section: Section, tier: Tier, rows: Sequence[tuple[int | str, ...]]) -> None:
+        with self._call():
+            await self._sites.put([site])
+            await load(self._scripts, site, section, tier, rows, self._window)
+
     async def forget(self, site: str, page: str | None = None) -> None:
         with self._call():
             if page is None:
                 await forget_site(self._scripts, self._retention, self._event_id_ttl, site)
+                await self._sites.remove(site)
             elif page != WHOLE_SITE:
                 await forget_page(self._scripts, self._retention, site, page)
 
@@ -281,8 +323,9 @@ class RedisStore:
                 self._idle.set()
 
 
-def _counts(pages: Sequence[str], flat: Sequence[int]) -> dict[str, Count]:
-    """Counts from a script's three numbers a page. A site that was never seen has none."""
-    if not flat:
-        return dict.fromkeys(pages, Count(0, 0, 0))
-    return {page: Count(*flat[3 * i : 3 * i + 3]) for i, page in enumerate(pages)}
+def _ranked(views: Mapping[str, int], limit: int, after: tuple[int, str] | None) -> list[tuple[str, int]]:
+    """Names by their views, most first, equals by name, at most `limit` of those behind `after`."""
+    entries = ((-n, name) for name, n in views.items() if n > 0)
+    if after is not None:
+        entries = (entry for entry in entries if entry > (-after[0], after[1]))
+    return [(name, -n) for n, name in heapq.nsmallest(limit, entries)]

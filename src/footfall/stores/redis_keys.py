@@ -1,6 +1,6 @@
-"""The names of the keys that Python knows: a site's own key, from which lua/site.lua makes all its others, and the ping's.
+"""The names of the keys that Python knows: a site's own key, from which lua/site.lua makes all its others, and what is no site's.
 
-Both carry a hash tag, the part in braces, which alone decides on which node of a cluster a key lies.
+All carry a hash tag, the part in braces, which alone decides on which node of a cluster a key lies.
 """
 
 from __future__ import annotations
@@ -21,6 +21,16 @@ def site_key(site: str) -> bytes:
 def ping_key(tag: int) -> bytes:
     """The key of a ping. No site's keys have this name; `tag` is chosen so that it lies where it shall."""
     return f"footfall:{{{tag}}}:ping".encode()
+
+
+def sites_key() -> bytes:
+    """The key of the list of sites. Its tag is no site's: in theirs two digits follow each %."""
+    return b"footfall:{%sites}"
+
+
+def documents_key(kind: str) -> bytes:
+    """The key of all documents of a kind; its tag is no site's either."""
+    return f"footfall:{{%documents:{kind.translate(_ESCAPES)}}}".encode()
 
 
 def slot_of(key: bytes) -> int:

@@ -31,7 +31,7 @@ async def summed(scripts: Scripts, retention: Retention, site: str, span: Span) 
     if not known:
         return at, {}
     born = known[0].decode()
-    newest, *unfolded = known[1:]
+    newest, _, *unfolded = known[1:]
     start = max(span.start(at), oldest_kept(span.tier, retention, at))
     views: dict[str, int] = defaultdict(int)
     if span.tier is Tier.SECOND:
@@ -82,11 +82,18 @@ async def forget_site(scripts: Scripts, retention: Retention, event_id_ttl: int,
     Then the buckets that are left are erased, those too that were left when this was cut short before.
     """
     left = await scripts.ask("forget_site", site, durable=True, ttl=event_id_ttl)
-    for born, newest, second_kept in zip(left[::3], left[1::3], left[2::3], strict=True):
-        for tier in retention:
+    for name, until, newest, second_kept, dimensions in left:
+        born = name.decode()
+        for tier in (tier for tier in Tier if tier in retention):
             kept = second_kept if tier is Tier.SECOND else retention[tier]
-            await _erase(scripts, "erase", site, tier, tier.starts(newest - kept, newest + 1), born=born.decode())
-        await scripts.ask("erase", site, durable=True, tier="", starts=[], born=born.decode())
+            starts = tier.starts(until - kept, newest + 1)
+            await _erase(scripts, "erase", site, tier, starts, born=born)
+            while starts and tier in (Tier.HOUR, Tier.DAY):
+                some = starts[:ERASED_AT_ONCE]
+                arguments = {"tier": tier.value, "starts": some, "dimensions": [name.decode() for name in dimensions]}
+                done = await scripts.ask("erase_details", site, durable=True, born=born, **arguments)
+                starts = starts[done:]
+        await scripts.ask("erase", site, durable=True, tier="", starts=[], born=born)
 
 
 async def forget_page(scripts: Scripts, retention: Retention, site: str, page: str) -> None:
@@ -97,15 +104,15 @@ async def forget_page(scripts: Scripts, retention: Retention, site: str, page: s
     found = await scripts.ask("forget_page", site, durable=True, page=page, starts=[], tier="", born="")
     if not found:
         return
-    second, open_minute, minute_before, newest, first = found[:5]
-    born = found[5].decode()
+    second, open_minute, minute_before, until, newest, first = found[:6]
+    born = found[6].decode()
     for tier in (tier for tier in Tier if tier is not Tier.TOTAL):
-        oldest = newest - retention[tier] if tier in retention else first
+        oldest = until - retention[tier] if tier in retention else first
         if tier is Tier.SECOND:
             starts = list(range(oldest, second))
         else:
             done = {tier.start(minute) for minute in (open_minute, minute_before) if minute >= 0}
-            starts = [start for start in tier.starts(oldest, max(done)) if start not in done]
+            starts = [start for start in tier.starts(oldest, newest + 1) if start not in done]
         await _erase(scripts, "forget_page", site, tier, starts, born=born, page=page)
 
 

@@ -16,16 +16,29 @@ import msgspec
 #: What each script is made of besides clock.lua, in this order; the last part is its own file.
 PARTS: Mapping[str, tuple[str, ...]] = {
     "applied": ("site", "applied"),
-    "commit": ("site", "slide", "fold", "commit"),
+    "breakdown": ("site", "pages", "breakdown"),
+    "commit": ("site", "slide", "fold", "pages", "begin", "ids", "opening", "fold_traits", "traits", "page_traits", "visitors", "commit"),
     "counts": ("site", "counts"),
+    "dump_traits": ("site", "pages", "dump", "dump_traits"),
+    "dump_views": ("site", "dump", "dump_views"),
+    "dump_visitors": ("site", "dump", "dump_visitors"),
+    "dump_writers": ("site", "dump", "dump_writers"),
     "erase": ("site", "erase"),
-    "forget_page": ("site", "forget_page"),
+    "erase_details": ("site", "erase_details"),
+    "forget_page": ("site", "pages", "forget_page"),
     "forget_site": ("site", "forget_site"),
+    "get_documents": ("plain", "documents", "get_documents"),
+    "load": ("site", "slide", "fold", "pages", "begin", "load"),
     "look": ("site", "look"),
+    "present": ("site", "present"),
+    "put_document": ("plain", "documents", "put_document"),
     "scan": ("site", "scan"),
     "seconds": ("site", "seconds"),
     "series": ("site", "series"),
+    "settle": ("site", "settle"),
+    "sites": ("plain", "sites"),
     "top_window": ("site", "slide", "top_window"),
+    "visitors_of": ("site", "visitors_of"),
 }
 
 _msgpack = msgspec.msgpack.Encoder()
@@ -70,3 +83,8 @@ def compose(clock: ScriptClock) -> Mapping[str, Script]:
 def packed(**arguments: Any) -> bytes:
     """A script's arguments as it reads them: a MessagePack map of text, integers, lists and maps. Lua can't read its bytes."""
     return _msgpack.encode(arguments)
+
+
+def as_text(value: bytes) -> msgspec.Raw:
+    """Bytes among a script's arguments, written as text (str 32 of the MessagePack format): Lua reads any bytes in it."""
+    return msgspec.Raw(b"\xdb" + len(value).to_bytes(4, "big") + value)

@@ -5,22 +5,30 @@ What is to be forgotten has lost its name before, so no new view finds it; a pie
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
-
-from footfall.model import Tier
 from footfall.stores import sqlite_sql as sql
-
-#: Buckets whose rows one piece deletes.
-BUCKETS_AT_ONCE = 5000
+from footfall.stores.sqlite_site import look, packed
+from footfall.stores.sqlite_waiting import fold
 
 #: Runs a statement in a transaction of its own; gives the number of rows it changed.
 Execute = Callable[..., Awaitable[int]]
 
 #: Gives the rows of a question.
 Fetch = Callable[..., Awaitable[list[Any]]]
+
+
+def hide_page(cx: sqlite3.Connection, site: str, page: str) -> list[tuple[int, int]]:
+    """Take a page's name away: (site id, page id) of it, and of those whose forgetting was cut short before."""
+    known, _ = look(cx, site, 0)
+    if known is None:
+        return []
+    if cx.execute(sql.HIDE_PAGE, (known.id, page)).rowcount:
+        fold(cx, known)  # no detail of the page may come to its table later
+        cx.execute(sql.NEW_GENERATION, (known.id,))
+    return [(known.id, id) for (id,) in cx.execute(sql.HIDDEN_PAGES, (known.id,))]
 
 
 async def forget_site(execute: Execute, id: int) -> None:
@@ -33,9 +41,9 @@ async def forget_site(execute: Execute, id: int) -> None:
 
 async def forget_page(fetch: Fetch, execute: Execute, site: int, id: int) -> None:
     """Delete all rows of a page, and the page."""
-    for tier in Tier:
-        ((first, last),) = await fetch(sql.EXTENT[tier], site)
-        starts = tier.starts(first, last + 1) if first is not None else []
-        for some in (starts[i : i + BUCKETS_AT_ONCE] for i in range(0, len(starts), BUCKETS_AT_ONCE)):
-            await execute(sql.FORGET_PAGE[tier], site, id, msgspec.json.encode(some).decode())
+    for rows in sql.FORGET_PAGE:
+        ((first, last),) = await fetch(rows.extent, site)
+        starts = rows.tier.starts(first, last + 1) if first is not None else []
+        for some in (starts[i : i + rows.at_once] for i in range(0, len(starts), rows.at_once)):
+            await execute(rows.delete, site, id, packed(some))
     await execute(sql.REMOVE_PAGE, id)

@@ -30,16 +30,21 @@ CHECKPOINT_PAGES = 2000
 #: What a connection may hold of the file in memory, in KiB; the system holds the rest. A process has three connections.
 CACHE_KIB = 4000
 
-_TIERS = "\n".join(
+_VIEWS = "\n".join(
     f"CREATE TABLE {tier.value} (site INTEGER NOT NULL, t INTEGER NOT NULL, page INTEGER NOT NULL, n INTEGER NOT NULL,"
     " PRIMARY KEY (site, t, page)) STRICT, WITHOUT ROWID;"
     for tier in Tier
+)
+_TRAITS = "\n".join(
+    f"CREATE TABLE trait_{tier.value} (site INTEGER NOT NULL, t INTEGER NOT NULL, line INTEGER NOT NULL, n INTEGER NOT NULL,"
+    " PRIMARY KEY (site, t, line)) STRICT, WITHOUT ROWID;"
+    for tier in (Tier.HOUR, Tier.DAY, Tier.MONTH)
 )
 
 #: One script a version, in order; the number of scripts applied stands in PRAGMA user_version. Never edit one that was released.
 MIGRATIONS = (
     f"""
-    {_TIERS}
+    {_VIEWS}
     -- newest: the site's newest second. rolled: seconds before it are in every tier, seconds from it on only in `second`.
     -- event_ids: how many rows of `event` the site has. generation: grows when page ids that others may have cached are dropped.
     CREATE TABLE site (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, newest INTEGER NOT NULL,
@@ -53,6 +58,44 @@ MIGRATIONS = (
     CREATE INDEX event_until ON event (site, until);
     CREATE TABLE ping (id INTEGER PRIMARY KEY, at INTEGER NOT NULL) STRICT;
     """,
+    f"""
+    -- opened_day, opened: how many pages untimed views have opened in that day. admitted: grows whenever a day of the site gives
+    -- a page a place or a value room. folded: the hour in which `waiting` was last known to be empty.
+    -- hour, line: of `trait_hour`, rows before this (t, line) are in days and months; reads add the others there.
+    ALTER TABLE site ADD COLUMN opened_day INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE site ADD COLUMN opened INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE site ADD COLUMN admitted INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE site ADD COLUMN folded INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE site ADD COLUMN hour INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE site ADD COLUMN line INTEGER NOT NULL DEFAULT 0;
+    UPDATE site SET hour = newest - newest % 3600;
+    -- refused: a JSON list of the pages that the writer's last batch was refused, if any.
+    ALTER TABLE writer ADD COLUMN refused TEXT;
+    -- open: the page has been counted, its total is not 0. Pages that were only asked for had a row in version 1.
+    ALTER TABLE page ADD COLUMN open INTEGER NOT NULL DEFAULT 1;
+    DELETE FROM page WHERE id NOT IN (SELECT page FROM total UNION ALL SELECT page FROM second);
+    CREATE TABLE dimension (id INTEGER PRIMARY KEY CHECK (id < 1 << 5), name TEXT NOT NULL UNIQUE) STRICT;
+    CREATE TABLE trait (id INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id < 1 << 30), site INTEGER NOT NULL,
+        dimension INTEGER NOT NULL, value TEXT NOT NULL, UNIQUE (site, dimension, value)) STRICT;
+    -- line: page << 35 | dimension << 30 | trait; see `sqlite_site.py`.
+    {_TRAITS}
+    -- Details of commits that are not in any other table yet. weight: of this row and those of its site before it.
+    -- admitted: the site's, after the commit.
+    CREATE TABLE waiting (id INTEGER PRIMARY KEY AUTOINCREMENT, site INTEGER NOT NULL, weight INTEGER NOT NULL,
+        admitted INTEGER NOT NULL, part BLOB NOT NULL) STRICT;
+    CREATE INDEX waiting_site ON waiting (site, id);
+    -- Visitors of buckets that still take some: the greatest rank of each register. width: the bucket's, in seconds.
+    -- place: page << 12 | register.
+    CREATE TABLE register (site INTEGER NOT NULL, width INTEGER NOT NULL, t INTEGER NOT NULL, place INTEGER NOT NULL,
+        rank INTEGER NOT NULL, PRIMARY KEY (site, width, t, place)) STRICT, WITHOUT ROWID;
+    -- Visitors of buckets that take no more, and those that were loaded.
+    CREATE TABLE visitors (site INTEGER NOT NULL, width INTEGER NOT NULL, t INTEGER NOT NULL, page INTEGER NOT NULL,
+        n INTEGER NOT NULL, PRIMARY KEY (site, width, t, page)) STRICT, WITHOUT ROWID;
+    CREATE TABLE document (kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, version INTEGER NOT NULL, until INTEGER,
+        PRIMARY KEY (kind, key)) STRICT;
+    CREATE INDEX document_until ON document (until) WHERE until IS NOT NULL;
+    CREATE TABLE document_version (kind TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    """,  # noqa: S608 - composed from our own table names only
 )
 
 

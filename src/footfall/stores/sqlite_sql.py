@@ -5,10 +5,15 @@ Lists travel as JSON, read by `json_each`: one statement a table, whatever the n
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from footfall.model import Tier
 from footfall.stores.base import WRITER_MEMORY
 
 COARSE = tuple(tier for tier in Tier if tier is not Tier.SECOND)
+
+#: Tiers that have traits; the rows of days and months are rolled up from those of hours.
+TRAIT_TIERS = (Tier.HOUR, Tier.DAY, Tier.MONTH)
 
 #: The bucket start of second t in a tier, in SQL; the same as `Tier.start`.
 BUCKET = {
@@ -26,25 +31,33 @@ _ADD = "ON CONFLICT DO UPDATE SET n = n + excluded.n"
 
 _REMEMBERED = f"(w.lasting OR w.at > max(s.newest, ?3) - {WRITER_MEMORY})"
 
-LOOK_SITE = "SELECT id, newest, rolled, event_ids, generation FROM site WHERE name = ?"
-OPEN_SITE = f"""SELECT s.id, s.newest, s.rolled, s.event_ids, s.generation, w.sequence, w.at
+_SITE = ("id", "newest", "rolled", "event_ids", "generation", "opened_day", "opened", "admitted", "folded", "hour", "line")
+
+LOOK_SITE = f"SELECT {', '.join(_SITE)} FROM site WHERE name = ?"
+OPEN_SITE = f"""SELECT {", ".join(f"s.{name}" for name in _SITE)}, w.sequence, w.at, w.refused
     FROM site AS s LEFT JOIN writer AS w ON w.site = s.id AND w.name = ?2 AND {_REMEMBERED} WHERE s.name = ?1"""
-MAKE_SITE = "INSERT INTO site (name, newest, rolled) VALUES (?, ?, ?) RETURNING id, newest, rolled, event_ids, generation"
-MAKE_PAGES = "INSERT INTO page (site, path) SELECT ?, value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING"
-PAGE_IDS = "SELECT path, id FROM page WHERE site = ? AND path IN (SELECT value FROM json_each(?))"
+MAKE_SITE = f"""INSERT INTO site (name, newest, rolled, hour) VALUES (?1, ?2, ?3 - ?3 % 60, ?3 - ?3 % 3600)
+    RETURNING {", ".join(_SITE)}"""
+SAVE_SITE = f"UPDATE site SET {', '.join(f'{name} = ?{n}' for n, name in enumerate(_SITE, 1) if n > 1)} WHERE id = ?1"
+SITES = "SELECT name FROM site WHERE name >= ' ' ORDER BY name"
+OPEN_PAGES = """INSERT INTO page (site, path) SELECT ?, value FROM json_each(?) WHERE true
+    ON CONFLICT DO UPDATE SET open = 1"""
+ADD_PAGES = "INSERT INTO page (site, path, open) SELECT ?, value, 0 FROM json_each(?) WHERE true ON CONFLICT DO NOTHING"
+PAGE_IDS = "SELECT path, id, open FROM page WHERE site = ? AND path IN (SELECT value FROM json_each(?))"
+PATHS = "SELECT id, path FROM page WHERE path >= '/' AND id IN (SELECT value FROM json_each(?))"
 
 # Writers and event ids
 
 APPLIED = f"""SELECT w.sequence FROM site AS s JOIN writer AS w ON w.site = s.id AND w.name = ?2 AND {_REMEMBERED}
     WHERE s.name = ?1"""
-REMEMBER_WRITER = """INSERT INTO writer (site, name, sequence, at, lasting) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET sequence = excluded.sequence, at = excluded.at, lasting = excluded.lasting"""
-EXPIRE_WRITERS = "DELETE FROM writer WHERE site = ? AND at <= ? AND NOT lasting"
+REMEMBER_WRITER = """INSERT INTO writer (site, name, sequence, at, lasting, refused) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET sequence = excluded.sequence, at = excluded.at, lasting = excluded.lasting,
+        refused = excluded.refused"""
 FIND_DUPLICATES = """SELECT event.id FROM json_each(?2) CROSS JOIN event ON event.site = ?1 AND event.id = value
     WHERE +until > ?3 AND NOT (writer = ?4 AND sequence = ?5)"""
 REMEMBER_EVENTS = """INSERT INTO event (site, id, until, writer, sequence) SELECT ?1, value, ?2, ?3, ?4 FROM json_each(?5)
     WHERE true ON CONFLICT DO NOTHING"""
-EXPIRE_EVENTS = "DELETE FROM event WHERE site = ? AND until <= ?"
+DROP_EVENTS = "DELETE FROM event WHERE site = ? AND id IN (SELECT value FROM json_each(?))"
 PING = "INSERT INTO ping (id, at) VALUES (1, ?) ON CONFLICT DO UPDATE SET at = excluded.at"
 
 # Counting: {page id: views} into the current second; [[second, page id, views], …] into seconds or into `fold`
@@ -66,7 +79,6 @@ UNFOLD = {
     f" WHERE start >= ?2 GROUP BY start, page {_ADD}"
     for tier in COARSE
 }
-EXPIRE = {tier: f"DELETE FROM {tier.value} WHERE site = ? AND t < ?" for tier in Tier}
 
 # Reading. A coarse tier's rows hold the seconds before site.rolled; the later ones are added from `second`.
 
@@ -109,19 +121,48 @@ HIDE_PAGE = "UPDATE page SET path = char(0) || id WHERE site = ? AND path = ?"
 HIDDEN_PAGES = "SELECT id FROM page WHERE site = ? AND path < '/'"
 REMOVE_PAGE = "DELETE FROM page WHERE id = ?"
 NEW_GENERATION = "UPDATE site SET generation = generation + 1 WHERE id = ?"
-EXTENT = {
-    tier: f"SELECT (SELECT min(t) FROM {tier.value} WHERE site = ?1), (SELECT max(t) FROM {tier.value} WHERE site = ?1)"
-    for tier in Tier
-}
-FORGET_PAGE = {
-    tier: f"DELETE FROM {tier.value} WHERE site = ?1 AND page = ?2 AND t IN (SELECT value FROM json_each(?3))" for tier in Tier
-}
+
+
+class OfPage(NamedTuple):
+    """Rows of a page in one table: in buckets of which tier; the first and last that the site (?1) has; how to delete those of
+    a page (?2) in some buckets (?3); and of how many buckets in one piece.
+    """
+
+    tier: Tier
+    extent: str
+    delete: str
+    at_once: int
+
+
+def _of_page(table: str, tier: Tier, rows: str, at_once: int, width: int | None = None) -> OfPage:
+    buckets = f"{table} WHERE site = ?1" + (f" AND width = {width}" if width else "")
+    extent = f"SELECT (SELECT min(t) FROM {buckets}), (SELECT max(t) FROM {buckets})"
+    return OfPage(tier, extent, f"DELETE FROM {buckets} AND t IN (SELECT value FROM json_each(?3)) AND {rows}", at_once)
+
+
+_LINES = "line BETWEEN ?2 << 35 AND ?2 << 35 | 0x7ffffffff"
+_PLACES = "place BETWEEN ?2 << 12 AND ?2 << 12 | 0xfff"
+FORGET_PAGE = (
+    *(_of_page(tier.value, tier, "page = ?2", 5000) for tier in Tier),
+    *(_of_page(f"trait_{tier.value}", tier, _LINES, 50) for tier in (Tier.HOUR, Tier.DAY)),
+    *(_of_page("register", tier, _PLACES, 10, tier.width) for tier in (Tier.HOUR, Tier.DAY)),
+    *(_of_page("visitors", tier, "page = ?2", 5000, tier.width) for tier in (Tier.HOUR, Tier.DAY)),
+)
+
+
+def _some_of_site(table: str, *key: str) -> str:
+    columns = ", ".join(key)
+    return f"DELETE FROM {table} WHERE site = ?1 AND ({columns}) IN (SELECT {columns} FROM {table} WHERE site = ?1 LIMIT 5000)"
+
+
 FORGET_SITE = (
-    *(
-        f"DELETE FROM {tier.value} WHERE site = ?1 AND (t, page) IN (SELECT t, page FROM {tier.value} WHERE site = ?1 LIMIT 5000)"
-        for tier in Tier
-    ),
+    *(_some_of_site(tier.value, "t", "page") for tier in Tier),
+    *(_some_of_site(f"trait_{tier.value}", "t", "line") for tier in TRAIT_TIERS),
+    _some_of_site("register", "width", "t", "place"),
+    _some_of_site("visitors", "width", "t", "page"),
+    "DELETE FROM waiting WHERE id IN (SELECT id FROM waiting WHERE site = ?1 LIMIT 50)",
+    "DELETE FROM trait WHERE id IN (SELECT id FROM trait WHERE site = ?1 LIMIT 5000)",
     "DELETE FROM page WHERE id IN (SELECT id FROM page WHERE site = ?1 LIMIT 5000)",
-    "DELETE FROM writer WHERE site = ?1 AND name IN (SELECT name FROM writer WHERE site = ?1 LIMIT 5000)",
-    "DELETE FROM event WHERE site = ?1 AND id IN (SELECT id FROM event WHERE site = ?1 LIMIT 5000)",
+    _some_of_site("writer", "name"),
+    _some_of_site("event", "id"),
 )

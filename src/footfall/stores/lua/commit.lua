@@ -1,54 +1,39 @@
 -- Apply one site's batch, once a writer and sequence, and say when, with what result and with which counts.
 --
--- args: writer, sequence, lasting; pages {page: views}; timed [page, second, views, …]; ids [id, …] with id_pages and id_times (-1
--- where the view has no time of its own); wanted [page, …]; width of the counts; window, the width kept as a running sum; ttl of
--- event ids and the most of them.
+-- args: writer, sequence, lasting; pages [[page, views], …]; timed [[[page, second], views], …]; ids [id, …] with id_pages and
+-- id_times (nil where the view has no time of its own); wanted [page, …]; width of the counts; window, the width kept as a running
+-- sum; ttl of event ids and the most of them; known_only [page, …] and most_new_pages; visitors [[page, second or nil, [visitor, …]], …]
+-- of pages and timed, and visits [[id, visitor], …] of ids; outcomes {outcome: views}. Traits are rows of views that have the same:
+-- row_pages, row_times (or nil) and row_views, and behind them one row for each id in row_ids; columns, for each of the dimensions,
+-- the names of these, [[value, …], [place among them, for each row]]. values, pages_a_day and page_values: the limits; outcome,
+-- other, duplicate and too_many, the names of these; listed: whether the site stands in the list of sites; sketches: how many
+-- sketches are folded at once.
 --
--- Gives back [0, second, seconds the clock is behind, places of the duplicates in ids, counts], [1] where the script is to be
--- called again before it counts, because old seconds or minutes are in the way, or [2, …] where the counts are to be read apart.
+-- Gives back [0, second, seconds the clock is behind, places of the duplicates in ids, refused pages, opened pages, counts], [1,
+-- seconds] where the script is to be called again before it counts, because old seconds or minutes are in the way, [2, …] where the
+-- counts are to be read apart, or [3] where the site is to be listed first.
 
-local DONE, AGAIN, UNCOUNTED = 0, 1, 2
+local DONE, AGAIN, UNCOUNTED, UNLISTED = 0, 1, 2, 3
 
--- Event ids: where each was remembered, if it still is, as "writer number:sequence:".
-local slot = floor(now / math.max(args.ttl, 1))
-
-local function remembered(ids)
-  local found = {}
-  if not state or #ids == 0 then return found end
-  for i = 0, 1 do
-    local records = asked('HMGET', ids_key(slot + i), ids)
-    for j = 1, #ids do
-      if records[j] then
-        local by, until_ = records[j]:match('^(%d+:%d+:)(%d+)$')
-        if tonumber(until_) > now then found[j] = by end
-      end
-    end
+local function receipt(at, alarm, duplicates, refused, opened)
+  local status, counts = DONE, {}
+  if #args.wanted > 0 and (state.width ~= args.width or state.high) then
+    status = UNCOUNTED
+  else
+    counts = counts_of(args.wanted, args.width, now)
   end
-  return found
+  return { status, at, alarm, duplicates, refused, opened, counts }
 end
 
-local function duplicates_of(found, ids, own)
-  local places = {}
-  for i = 1, #ids do
-    if found[i] and found[i] ~= own then places[#places + 1] = i - 1 end
-  end
-  return places
-end
-
-local function receipt(at, alarm, duplicates)
-  if state.width ~= args.width or state.high then
-    if #args.wanted > 0 then return { UNCOUNTED, at, alarm, duplicates } end
-  end
-  return { DONE, at, alarm, duplicates, counts_of(args.wanted, args.width, now) }
-end
-
+if not state and not args.listed then return { UNLISTED } end
 local sequence = text[args.sequence]
 local writer = state and writer_of(args.writer)
 if writer and args.sequence <= writer.sequence then
   -- Nothing changes. The record is written as it stands, so that whoever waits for replicas waits for something.
   call('HSET', writers_key(), args.writer, writer.record)
   local own = writer.number .. ':' .. sequence .. ':'
-  return receipt(writer.at, 0, duplicates_of(remembered(args.ids), args.ids, own))
+  local refused = args.sequence == writer.sequence and refused_before(writer.refused) or {}
+  return receipt(writer.at, 0, duplicates_of(remembered(args.ids), args.ids, own), refused, {})
 end
 
 -- What may take several calls comes first: old seconds leave the running sum, and no more than two minutes are ever unfolded.
@@ -62,13 +47,14 @@ if state then
     fold(is_new_minute and args.moved or args.folded)
     if is_new_minute and state.prev then return { AGAIN, alarm } end
   end
-  if is_new_minute then state.prev, state.open = state.open, minute end
+  fold_sketches(args.sketches)
+  if not fold_traits(args.folded) then return { AGAIN, alarm } end
+  if is_new_minute then
+    state.prev, state.open = state.open, minute
+    if call('HLEN', bucket_key('minute', minute)) > 0 then open_loaded(minute) end
+  end
 else
-  local t = redis.call('TIME')
-  state = {
-    v = FORMAT, born = string.format('%x%05x', tonumber(t[1]), tonumber(t[2])), first = now, newest = now, more = 0, fill = 0,
-    open = minute, width = args.window, used = now, low = now - args.window + 1, part = 0, ids = 0, writers = 0,
-  }
+  state = new_site(now)
 end
 if now > state.newest then state.more, state.fill = 0, 0 end
 state.newest = now
@@ -81,8 +67,6 @@ if not number then
 end
 
 -- What is counted in this second, and what goes into older buckets.
-
-local function added(to, page, views) to[page] = (to[page] or 0) + views end
 
 local late = {} -- "tier start": a bucket before the current second, and what it gets
 local function late_bucket(tier, start)
@@ -97,8 +81,9 @@ local function put_late(tier, start, page, views)
   added(bucket, WHOLE, views)
 end
 
+local this_second = {} -- views by page
 local function put(page, at, views)
-  if at < 0 or at >= now then return added(args.pages, page, views) end
+  if at >= now then return added(this_second, page, views) end
   state.first = math.min(state.first, at)
   if at >= oldest_kept('second') then put_late('second', at, page, views) end
   local of = start_of('minute', at)
@@ -110,24 +95,59 @@ local function put(page, at, views)
   end
 end
 
-local found, fresh = remembered(args.ids), {}
-for i, id in ipairs(args.ids) do
+-- The second that a view with this time, if any, counts in.
+local function second_of(at) return at and math.max(0, math.min(at, now)) or now end
+
+local found, fresh, timed_pages = remembered(args.ids), {}, {}
+for i = 1, #args.ids do
   if not found[i] then
-    fresh[#fresh + 1] = id
-    put(args.id_pages[i], args.id_times[i], 1)
+    fresh[#fresh + 1] = i
+    if args.id_times[i] then timed_pages[args.id_pages[i]] = true end
   end
 end
-for i = 1, #args.timed, 3 do put(args.timed[i], args.timed[i + 1], args.timed[i + 2]) end
+for _, entry in ipairs(args.timed) do timed_pages[entry[1][1]] = true end
+local opened, refused, marks = opened_of(untimed_of(fresh), timed_pages)
 
-local function lists(views)
-  local pages, numbers = {}, {}
-  for page, n in pairs(views) do
-    pages[#pages + 1], numbers[#numbers + 1] = page, n
+local refused_views, counted, fresh_ids = 0, {}, {}
+for _, entry in ipairs(args.pages) do
+  local page, views = entry[1], entry[2]
+  if refused[page] then refused_views = refused_views + views else added(this_second, page, views) end
+end
+for _, entry in ipairs(args.timed) do put(entry[1][1], second_of(entry[1][2]), entry[2]) end
+for _, i in ipairs(fresh) do
+  local page, at = args.id_pages[i], args.id_times[i]
+  if not at and refused[page] then
+    refused_views = refused_views + 1
+  else
+    counted[args.ids[i]] = i
+    fresh_ids[#fresh_ids + 1] = args.ids[i]
+    put(page, second_of(at), 1)
   end
-  return pages, numbers
 end
 
-local pages, views = lists(args.pages)
+local seen = {} -- visitors: page, second, who
+local row_times = args.row_times
+for row, page in ipairs(args.row_pages) do
+  local at = row_times[row]
+  if at or not refused[page] then take_row(row, page, second_of(at), args.row_views[row]) end
+end
+for j, id in ipairs(args.row_ids) do
+  local i = counted[id]
+  if i then take_row(#args.row_pages + j, args.id_pages[i], second_of(args.id_times[i]), 1) end
+end
+for _, entry in ipairs(args.visitors) do
+  local page, at = entry[1], entry[2]
+  if at or not refused[page] then seen[#seen + 1] = { page, second_of(at), entry[3] } end
+end
+for _, entry in ipairs(args.visits) do
+  local i = counted[entry[1]]
+  if i then seen[#seen + 1] = { args.id_pages[i], second_of(args.id_times[i]), { entry[2] } } end
+end
+for _, entry in ipairs(seen) do ask_for_place(day_of(start_of('day', entry[2])), entry[1]) end
+for name, views in pairs(args.outcomes) do take_outcome(name, views) end
+take_outcome(args.too_many, refused_views)
+
+local pages, views = lists(this_second)
 if #pages > 0 then
   local total = 0
   for i = 1, #views do total = total + views[i] end
@@ -214,24 +234,12 @@ elseif #pages > 0 then
   put_minute(minute, pages, views)
 end
 
--- The line of ids says how many had their time until when. Those whose time is over are taken off the number.
-local until_ = now + args.ttl
-local ended, tail, is_new_slot, room
-if #fresh > 0 then
-  ended = 0
-  local line = call('LRANGE', ids_line_key(), 0, args.moved - 1)
-  if #line == 0 then state.ids = 0 end
-  for _, entry in ipairs(line) do
-    local by, n = entry:match('^(%d+):(%d+)$')
-    if tonumber(by) > now then break end
-    ended, state.ids = ended + 1, state.ids - n
-  end
-  tail = call('LINDEX', ids_line_key(), -1)
-  is_new_slot = call('EXISTS', ids_key(slot + 1)) == 0
-  call('EXISTS', ids_key(slot - 1))
-  room = math.max(0, math.min(#fresh, args.most_ids - state.ids))
-  state.ids = state.ids + room
-end
+local duplicates = duplicates_of(found, args.ids, number .. ':' .. sequence .. ':')
+take_outcome(args.duplicate, #duplicates)
+bump_traits()
+for _, entry in ipairs(seen) do take_visitors(entry[1], entry[2], entry[3]) end
+read_sketches()
+local remember = to_remember(fresh_ids, number .. ':' .. sequence .. ':')
 
 -- Writers that have been silent for too long are found by chance, a few a minute: there are few.
 local silent = {}
@@ -249,27 +257,10 @@ write()
 for _, part in ipairs(parts) do call('HSET', part[1], MORE, part[2]) end
 for _, set in ipairs(unfolded) do in_runs('SADD', set[1], set[2], RUN) end
 shift(higher, gone)
-if #fresh > 0 then
-  local by, records = number .. ':' .. sequence .. ':' .. until_, {}
-  for i = 1, room do
-    records[2 * i - 1], records[2 * i] = fresh[i], by
-  end
-  in_runs('HSET', ids_key(slot + 1), records, 2 * RUN)
-  if ended > 0 then call('LTRIM', ids_line_key(), ended, -1) end
-  local same, n = (tail or ''):match('^(%d+):(%d+)$')
-  if same and tonumber(same) == until_ and until_ > now then
-    call('LSET', ids_line_key(), -1, until_ .. ':' .. n + room)
-  elseif room > 0 then
-    call('RPUSH', ids_line_key(), until_ .. ':' .. room)
-    call('EXPIRE', ids_line_key(), until_ - time + SLACK)
-  end
-  if is_new_slot and room > 0 then
-    call('EXPIRE', ids_key(slot + 1), (slot + 2) * args.ttl - time + SLACK)
-    call('UNLINK', ids_key(slot - 1))
-  end
-end
+write_sketches()
+remember()
 in_runs('HDEL', writers_key(), silent, RUN)
-local record = sequence .. ':' .. now .. ':' .. (args.lasting and 1 or 0) .. ':' .. number
+local record = sequence .. ':' .. now .. ':' .. (args.lasting and 1 or 0) .. ':' .. number .. ':' .. marks
 call('HSET', writers_key(), args.writer, record)
 if state.lasting then
   if args.lasting then call('PERSIST', writers_key()) end
@@ -277,4 +268,6 @@ elseif is_new_minute then
   call('EXPIRE', writers_key(), WRITER_MEMORY + 3600)
 end
 save()
-return receipt(now, alarm, duplicates_of(found, args.ids, number .. ':' .. sequence .. ':'))
+local refused_pages = {}
+for page in pairs(refused) do refused_pages[#refused_pages + 1] = page end
+return receipt(now, alarm, duplicates, refused_pages, args.most_new_pages > 0 and opened or {})

@@ -6,6 +6,7 @@ local keys = {}
 for _, start in ipairs(args.starts) do
   local bucket = bucket_key(args.tier, start)
   keys[#keys + 1] = bucket
+  if args.tier == 'minute' then keys[#keys + 1] = sketch_key('minute', start, WHOLE) end
   if args.tier == 'second' then
     for part = 1, tonumber(call('HGET', bucket, MORE) or 0) do keys[#keys + 1] = second_key(start, part) end
   end

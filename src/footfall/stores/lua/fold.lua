@@ -2,6 +2,17 @@
 -- minute's unfolded set, so each goes once.
 
 local writes = {}
+local DETAIL_TIERS = { 'hour', 'day', 'month' } -- what traits are kept by
+
+local function added(to, name, views) to[name] = (to[name] or 0) + views end
+
+local function lists(views)
+  local names, numbers = {}, {}
+  for name, n in pairs(views) do
+    names[#names + 1], numbers[#numbers + 1] = name, n
+  end
+  return names, numbers
+end
 
 -- Read what stands in a bucket for some pages and remember what to write: that and `views` more. Gives back what stood there.
 local function bump(to, pages, views, ttl)
@@ -45,4 +56,29 @@ local function fold(most)
     call('EXPIRE', from, life('minute', minute))
     save()
   end
+end
+
+-- Open a minute in which loaded views stand already, which other tiers have or don't have on their own: they are taken off those
+-- that the minute will be folded into. So each tier goes on from what it has.
+local function take_off(minute, pages, views)
+  local less = {}
+  for i = 1, #pages do less[i] = -views[i] end
+  for _, tier in ipairs(COARSE) do
+    local start = start_of(tier, minute)
+    if start >= oldest_kept(tier) then bump(bucket_key(tier, start), pages, less, life(tier, start)) end
+  end
+end
+
+local function open_loaded(minute)
+  local entries, pages, views = call('HGETALL', bucket_key('minute', minute)), {}, {}
+  for i = 1, #entries, 2 do
+    pages[#pages + 1], views[#views + 1] = entries[i], tonumber(entries[i + 1])
+  end
+  call('SCARD', unfolded_key(minute))
+  take_off(minute, pages, views)
+  write()
+  in_runs('SADD', unfolded_key(minute), pages, RUN)
+  call('PERSIST', bucket_key('minute', minute))
+  state.mixed = minute
+  save()
 end

@@ -12,7 +12,7 @@ end
 local flat, pages = {}, { args.page }
 for i = 1, #starts do
   local start, sums = starts[i], { 0 }
-  if state and start >= oldest_kept(args.tier) and start <= state.newest then
+  if state and start >= oldest_kept(args.tier) and start <= reach() then
     if args.tier == 'second' then
       add_seconds(sums, pages, 1, start, 0, start)
     else

@@ -18,6 +18,9 @@ local RUN = 2500 -- values unpacked into one command; Lua's limit is some 8,000
 local SLACK = 60 -- seconds a bucket outlives its retention: whether it still counts is always reckoned, never left to the expiry
 local WRITER_MEMORY = 604800
 
+-- What `stores/base.py` says of visitors, in seconds, and of those who are here now, in minutes.
+local VISITOR_GRACE, VISITOR_HOURS, PRESENCE_MINUTES = 3600, 691200, 5
+
 -- The site's state, in the site's own key:
 --   v        FORMAT
 --   born     when the site was made: part of its keys' names, so that a site which begins anew never meets old keys
@@ -29,6 +32,14 @@ local WRITER_MEMORY = 604800
 --   low      the running sum holds the parts from (low, part) on to the newest or, while it is built up, to before (high, hpart)
 --   ids      how many event ids are remembered; writers: how many had one of the numbers that ids refer to
 --   lasting  whether a writer is remembered for ever; behind: whether the clock was found far behind and the sum built anew
+--   reach    the newest bucket that was loaded from a dump, where it may lie behind `newest`; mixed: the newest minute that holds
+--            loaded views, which are not folded, beside counted ones
+--   opened   how many pages untimed views have opened in the day opened_day
+--   dims     the names of all dimensions that were ever counted. Pages' traits name a dimension by its place here
+--   fresh    [hour, number, second, …] of the hours in which pages' traits are not folded yet, but for those of pages up to a
+--            number, and when it was last added to
+--   sketched [tier, start, cursor] of the hours and days whose visitors are in sketches, oldest first; from the cursor on they are
+--            not folded into numbers yet
 local raw, is_ours, state = call('GET', SITE), true, nil
 if raw then is_ours, state = pcall(cmsgpack.unpack, raw) end
 if raw and not (is_ours and type(state) == 'table' and tonumber(state.v)) then
@@ -49,10 +60,19 @@ local function window_key() return key('w:' .. state.width) end -- sorted set: p
 local function unfolded_key(minute) return key('u:' .. minute) end -- set: pages of a minute that is not in the coarser tiers
 local function ids_key(slot) return key('e:' .. args.ttl .. ':' .. slot) end -- hash: event id to writer number:sequence:until
 local function ids_line_key() return key('el') end -- list: how many ids have their time until when, oldest first
-local function writers_key() return key('writers') end -- hash: writer to sequence:second:lasting:number
+local function writers_key() return key('writers') end -- hash: writer to sequence:second:lasting:number:refused pages' marks
 
 local LETTER = { second = 's', minute = 'm', hour = 'h', day = 'd', month = 'mo' }
 local function bucket_key(tier, start) return key(tier == 'total' and 't' or LETTER[tier] .. ':' .. start) end
+
+-- Traits of the whole site, by dimension: hash of value to views. Those of pages: see pages.lua.
+local function trait_key(tier, start, dimension) return key('x' .. LETTER[tier] .. ':' .. start .. ':' .. dimension) end
+local function pages_key(tier, start) return key('p' .. LETTER[tier] .. ':' .. start) end -- hash: page to its text
+local function places_key(day) return key('i:' .. day) end -- hash: page to its number, "#number" to the page, "#" to the last number
+local function fresh_key(hour) return key('f:' .. hour) end -- hash: number, letter of a dimension and value, to views
+-- Visitors: a HyperLogLog of a page's, or WHOLE's, and hash of page to their number, 0 while they are in a sketch alone.
+local function sketch_key(tier, start, page) return key('v' .. LETTER[tier] .. ':' .. start .. ':' .. page) end
+local function numbers_key(tier, start) return key('n' .. LETTER[tier] .. ':' .. start) end
 
 -- Buckets
 
@@ -83,6 +103,19 @@ local function life(tier, start)
   local keep = args.keep[tier]
   if not keep then return nil end
   if tier == 'second' then keep = math.max(keep, 2 * state.width) end
+  return math.max(1, start + keep - time + SLACK)
+end
+
+-- The newest second or bucket start that anything may stand under.
+local function reach() return math.max(state.newest, state.reach or 0) end
+
+-- The least start of an hour or day whose visitors are known, and how long their keys live.
+local function oldest_visitors(tier)
+  return math.max(oldest_kept(tier), tier == 'hour' and now - VISITOR_HOURS + 1 or 0)
+end
+
+local function visitor_life(tier, start)
+  local keep = tier == 'hour' and math.min(args.keep.hour, VISITOR_HOURS) or args.keep[tier]
   return math.max(1, start + keep - time + SLACK)
 end
 
@@ -194,13 +227,30 @@ local function counts_of(pages, width, at)
   return flat
 end
 
+-- Details
+
+-- The place of a dimension in state.dims; nil where nothing of it was ever counted.
+local function place_of(dimension)
+  for i, name in ipairs(state.dims or {}) do
+    if name == dimension then return i end
+  end
+end
+
+-- Whether visitors of an hour or day may still be in sketches.
+local function is_sketched(tier, start)
+  for _, bucket in ipairs(state.sketched or {}) do
+    if bucket[1] == tier and bucket[2] == start then return true end
+  end
+  return false
+end
+
 -- Writers
 
 -- What is remembered of a writer: its last sequence and its second; nil where it is unknown or has been silent for too long.
 local function writer_of(name)
   local record = call('HGET', writers_key(), name)
   if not record then return nil end
-  local sequence, at, lasting, number = record:match('^(%d+):(%d+):(%d):(%d+)$')
+  local sequence, at, lasting, number, refused = record:match('^(%d+):(%d+):(%d):(%d+):?(.*)$')
   if lasting == '0' and tonumber(at) <= now - WRITER_MEMORY then return nil end
-  return { sequence = tonumber(sequence), at = tonumber(at), number = number, record = record }
+  return { sequence = tonumber(sequence), at = tonumber(at), number = number, refused = refused, record = record }
 end
