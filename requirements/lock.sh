@@ -15,12 +15,18 @@ lock() {
     name=$1
     shift
     "$scratch/bin/uv" pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-        --no-emit-find-links --custom-compile-command "make lock" $upgrade --output-file "requirements/$name.txt" "$@" >/dev/null
+        --no-emit-find-links --custom-compile-command "make lock" ${upgrade:+"$upgrade"} --output-file "requirements/$name.txt" "$@" >/dev/null
 }
 
 upgrade=${1:-}
 lock run pyproject.toml
+lock sentry pyproject.toml --extra sentry --constraints requirements/run.txt
 lock build --group build --constraints requirements/run.txt
 lock test --group test --constraints requirements/run.txt --constraints requirements/build.txt
 lock check --group check --constraints requirements/run.txt --constraints requirements/build.txt --constraints requirements/test.txt
+lock cloud --group cloud
+lock scan --group scan
+lock node --group node
+lock oldest --group oldest
+lock deploy --group deploy
 lock lock --group lock

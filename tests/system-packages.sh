@@ -4,7 +4,7 @@
 # otherwise it says what to install, and fails.
 set -eu
 
-[ $# -gt 0 ] || set -- redis-server nginx chromium curl sqlite3
+[ $# -gt 0 ] || set -- redis-server nginx caddy chromium curl sqlite3
 PATH=$PATH:/usr/sbin:/sbin # where nginx lies, outside the PATH of who is not root
 
 missing=
