@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import BenchmarkError, imports, instances, memory, reads, redis, redis_memory, redis_reads, throughput
+from benchmarks import BenchmarkError, dashboard, imports, instances, memory, reads, redis, redis_memory, redis_reads, throughput
 from benchmarks.progress import Shown, Steps
 from benchmarks.report import Machine, Report
 from benchmarks.servers import Place
@@ -39,6 +39,7 @@ class Which(enum.StrEnum):
     READS = "reads"
     MEMORY = "memory"
     IMPORTS = "imports"
+    DASHBOARD = "dashboard"
     REDIS = "redis"
     INSTANCES = "instances"
     REDIS_READS = "redis-reads"
@@ -88,6 +89,7 @@ def _measure(which: Which, folder: Path, console: Console, results: Path, *, sec
         Which.READS: reads.measure,
         Which.MEMORY: on_cores(memory.measure),
         Which.IMPORTS: partial(imports.measure, rounds=rounds or _REDIS_ROUNDS),
+        Which.DASHBOARD: dashboard.measure,
         Which.REDIS: on_cores(partial(redis.measure, seconds=seconds, rounds=rounds or _REDIS_ROUNDS)),
         Which.INSTANCES: on_cores(partial(instances.measure, seconds=seconds, rounds=rounds or _REDIS_ROUNDS)),
         Which.REDIS_READS: on_cores(redis_reads.measure),

@@ -45,6 +45,9 @@ class Caller(msgspec.Struct, frozen=True):
     id: str = ""
     proof: str = ""
 
+    def __repr__(self) -> str:
+        return f"Caller({self.by!r}, {sorted(map(str, self.scopes))}, {self.id!r})"  # a proof is a secret
+
     @property
     def is_admin(self) -> bool:
         """Whether the caller may see and change everything."""

@@ -72,6 +72,9 @@ class Made(NamedTuple):
     secret: str
     id: str
 
+    def __repr__(self) -> str:
+        return f"Made(secret='***', id={self.id!r})"
+
 
 class _Kind(NamedTuple):
     """A kind of documents, what they hold, and what their secrets begin with."""
@@ -97,6 +100,7 @@ class Credentials:
         self._clock = clock
         self._key: bytes | None = None
         self._seen: dict[str, dict[str, Document]] = {kind.name: {} for kind in KINDS}
+        self._revoked = 0
         self._noting: set[asyncio.Task[None]] = set()
 
     # Finding
@@ -259,6 +263,7 @@ class Credentials:
         for document in documents:
             await self._store.put_document(SESSIONS.name, document.key, None)
         self._seen[SESSIONS.name].clear()
+        self._revoked += 1
         return len(documents)
 
     async def _revoke(self, kind: _Kind, id: str) -> bool:
@@ -266,6 +271,7 @@ class Credentials:
             if _id(document.key) == id:
                 await self._store.put_document(kind.name, document.key, None)
                 self._seen[kind.name].pop(document.key, None)
+                self._revoked += 1
                 return True
         return False
 
@@ -274,7 +280,12 @@ class Credentials:
     async def refresh(self) -> None:
         """Look at the store's documents now. Raises StoreError."""
         for kind in KINDS:
-            self._seen[kind.name] = {document.key: document for document in await self._store.documents(kind.name)}
+            while True:
+                revoked = self._revoked
+                found = {document.key: document for document in await self._store.documents(kind.name)}
+                if revoked == self._revoked:  # else what was revoked meanwhile may still be in it
+                    break
+            self._seen[kind.name] = found
 
     async def keep_fresh(self) -> None:
         """Refresh for ever. While the store is away, what was seen last holds."""

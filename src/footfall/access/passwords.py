@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -27,6 +26,7 @@ EVERYONE = "everyone"
 
 MIN_PASSWORD_LENGTH = 10
 MAX_PASSWORD_LENGTH = 1000
+_LENGTHS = f"{MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters"
 
 #: So many wrong passwords within ATTEMPT_SECONDS, from one address and from all together; then none is tried any more.
 MAX_ATTEMPTS = 10
@@ -45,19 +45,17 @@ class TooManyAttempts(FootfallError):
 
 
 class Passwords:
-    """The one password. `fixed` is the setting's, if there is one; `clock` is in seconds since the epoch."""
+    """The one password. `fixed` is the setting's, if there is one."""
 
     def __init__(
         self,
         store: Store,
         credentials: Credentials,
-        clock: Callable[[], float],
         fixed: str | None = None,
         hasher: PasswordHasher | None = None,
     ) -> None:
         self._store = store
         self._credentials = credentials
-        self._clock = clock
         self._fixed = fixed
         self._hasher = hasher or PasswordHasher()
 
@@ -71,25 +69,30 @@ class Passwords:
         return self._fixed is not None
 
     async def set(self, password: str) -> None:
-        """Keep a new password. Raises BadInput, StoreError."""
+        """Keep a new password; invitations end with it. Raises BadInput, StoreError."""
         if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
-            raise BadInput("password", f"at least {MIN_PASSWORD_LENGTH} characters")
+            raise BadInput("password", _LENGTHS)
         hashed = await asyncio.to_thread(self._hasher.hash, password)
         await self._store.put_document(KIND, NAME, hashed.encode())
+        await self._end_invitations()
 
     async def check(self, password: str, address: str) -> bool:
-        """Whether it is the password. Raises TooManyAttempts, StoreError."""
-        rows = [(await self._row(address), MAX_ATTEMPTS), (EVERYONE, MAX_ATTEMPTS_OF_ALL)]
-        for row, most in rows:
-            document = await self._store.document(ATTEMPT_KIND, row)
-            if document is not None and int(document.value) >= most:
-                raise TooManyAttempts((document.until or 0) - int(self._clock()))
-        if await self._is_right(password[: MAX_PASSWORD_LENGTH + 1]):
-            await self._store.put_document(ATTEMPT_KIND, rows[0][0], None)
-            return True
-        for row, _ in rows:
-            await self._count_attempt(row)
-        return False
+        """Whether it is the password. Raises TooManyAttempts, StoreError.
+
+        An attempt is counted before it is looked at, or any number could be made in the same moment; a right one is taken back.
+        """
+        own = await self._row(address)
+        await self._count_attempt(EVERYONE, MAX_ATTEMPTS_OF_ALL)
+        try:
+            await self._count_attempt(own, MAX_ATTEMPTS)
+        except TooManyAttempts:
+            await self._take_back(EVERYONE)  # whoever is not let in any more can't keep others out
+            raise
+        if not await self._is_right(password[: MAX_PASSWORD_LENGTH + 1]):
+            return False
+        await self._store.put_document(ATTEMPT_KIND, own, None)
+        await self._take_back(EVERYONE)
+        return True
 
     async def _is_right(self, password: str) -> bool:
         if self._fixed is not None:
@@ -106,26 +109,44 @@ class Passwords:
         key = await self._credentials.shared_key("attempts")
         return hashlib.blake2b(address.encode(), key=key, digest_size=16).hexdigest()
 
-    async def _count_attempt(self, row: str) -> None:
-        """One more; whoever changes the row at the same time is not overwritten."""
+    async def _count_attempt(self, row: str, most: int) -> None:
+        """One more; whoever changes the row at the same time is not overwritten. Raises TooManyAttempts."""
         while True:
             document = await self._store.document(ATTEMPT_KIND, row)
-            count, until, version = 0, int(self._clock()) + ATTEMPT_SECONDS, 0
+            now = await self._store_now()
+            count, until, version = 0, now + ATTEMPT_SECONDS, 0
             if document is not None:
                 count, until, version = int(document.value), document.until or until, document.version
+            if count >= most:
+                raise TooManyAttempts(until - now)
             changed = await self._store.put_document(ATTEMPT_KIND, row, b"%d" % (count + 1), version=version, until=until)
             if changed is not None:
                 return
+
+    async def _take_back(self, row: str) -> None:
+        """One less, if the row is still there."""
+        while (document := await self._store.document(ATTEMPT_KIND, row)) is not None and int(document.value) > 0:
+            less, version, until = b"%d" % (int(document.value) - 1), document.version, document.until
+            if await self._store.put_document(ATTEMPT_KIND, row, less, version=version, until=until) is not None:
+                return
+
+    async def _store_now(self) -> int:
+        """The store's second: by that its documents end, whatever the clock here says."""
+        return (await self._store.counts("", [], 1)).at
 
     # Invitations
 
     async def invite(self) -> str:
         """A secret that lets its holder set the password, once and for an hour. Earlier ones end. Raises StoreError."""
+        await self._end_invitations()
+        secret = secrets.token_urlsafe(24)
+        until = await self._store_now() + INVITATION_SECONDS
+        await self._store.put_document(INVITATION_KIND, _hashed(secret), b"1", until=until)
+        return secret
+
+    async def _end_invitations(self) -> None:
         for document in await self._store.documents(INVITATION_KIND):
             await self._store.put_document(INVITATION_KIND, document.key, None)
-        secret = secrets.token_urlsafe(24)
-        await self._store.put_document(INVITATION_KIND, _hashed(secret), b"1", until=int(self._clock()) + INVITATION_SECONDS)
-        return secret
 
     async def first_key(self) -> str | None:
         """An invitation where there is no password yet, else None. Raises StoreError."""
@@ -141,7 +162,7 @@ class Passwords:
         if document is None:
             return False
         if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
-            raise BadInput("password", f"at least {MIN_PASSWORD_LENGTH} characters")
+            raise BadInput("password", _LENGTHS)
         if await self._store.put_document(INVITATION_KIND, document.key, None, version=document.version) is None:
             return False
         await self.set(password)

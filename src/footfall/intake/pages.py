@@ -75,7 +75,7 @@ def normalise(raw: str) -> str:
 #: What a server shows for the folder it lies in.
 _INDEX = re.compile(r"(?<=/)(?:index|default)\.(?:html?|php|aspx?|jsp)\Z", re.IGNORECASE)
 
-_PAIR = re.compile(r"[^&;=]+=[^&;]*")
+_SEPARATOR = re.compile("[&;]")
 
 
 def page_of(raw: str, rules: Rules) -> str:
@@ -91,7 +91,8 @@ def page_of(raw: str, rules: Rules) -> str:
     if not rules.kept_parameters or "?" not in raw:
         return page
     query = raw.partition("#")[0].partition("?")[2]
-    fields = dict(reversed([(pair.partition("=")[0], pair.partition("=")[2]) for pair in _PAIR.findall(query)]))
+    pairs = [pair.partition("=") for pair in _SEPARATOR.split(query)]
+    fields = {name: value for name, _, value in reversed(pairs)}
     kept = [f"{name}={_plain(fields[name])}" for name in rules.kept_parameters if fields.get(name)]
     page = f"{page}?{'&'.join(kept)}" if kept else page
     _check_length(page)

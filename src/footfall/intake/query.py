@@ -17,12 +17,15 @@ from footfall.errors import BadInput
 MAX_QUERY_BYTES = 8192
 MAX_PARAMETERS = 32
 
-#: Query strings whose reading is remembered, about 600 bytes each.
+#: Query strings whose reading is remembered, about 600 bytes each. Longer ones than MAX_REMEMBERED_BYTES are read each time, so
+#: that all together never take more than 40 MB.
 REMEMBERED_QUERIES = 16_384
+MAX_REMEMBERED_BYTES = 512
 
 _EVENT_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _WIDTH = re.compile(r"[0-9]{1,6}")
 _ONCE = frozenset("spewrlub")
+_ENCODE = "percent-encode the parameters as UTF-8"
 
 
 class Asked(NamedTuple):
@@ -52,12 +55,15 @@ class QueryReader:
         """What a query string asks for. Raises BadInput naming the parameter at fault."""
         head, found, tail = query.partition(b"&e=")
         if not found:
-            return self._remembered(query)
+            return self._read(query)
         event_id, _, rest = tail.partition(b"&")  # an event id is never seen twice: remember the rest, which is
-        asked = self._remembered(head + b"&" + rest if rest else head)
+        asked = self._read(head + b"&" + rest if rest else head)
         if asked.event_id is not None:
             raise BadInput("e", "send this parameter once")
         return asked._replace(event_id=read_event_id(event_id.decode("latin-1")))
+
+    def _read(self, query: bytes) -> Asked:
+        return self._remembered(query) if len(query) <= MAX_REMEMBERED_BYTES else read_query(query)
 
 
 def read_query(query: bytes) -> Asked:
@@ -81,28 +87,33 @@ def read_fields(query: bytes) -> Mapping[str, str]:
     """The parameters by name, percent-decoded as UTF-8 (application/x-www-form-urlencoded). Raises BadInput."""
     if len(query) > MAX_QUERY_BYTES:
         raise BadInput("query", f"the query string has {len(query)} bytes; at most {MAX_QUERY_BYTES} are read")
-    pairs = [pair for pair in query.split(b"&") if pair]
+    try:
+        text = query.decode("ascii")
+    except UnicodeError:
+        raise BadInput("query", _ENCODE) from None
+    pairs = text.split("&")
     if len(pairs) > MAX_PARAMETERS:
         raise BadInput("query", f"send at most {MAX_PARAMETERS} parameters")
+    is_plain = "%" not in text and "+" not in text
     fields: dict[str, str] = {}
     for pair in pairs:
-        raw_name, _, raw_value = pair.partition(b"=")
-        name, value = _decoded(raw_name), _decoded(raw_value)
+        name, _, value = pair.partition("=")
+        if not is_plain:
+            if "%" in name or "+" in name:
+                name = _decoded(name)
+            if "%" in value or "+" in value:
+                value = _decoded(value)
         if name in fields and name in _ONCE:
             raise BadInput(name, "send this parameter once")
         fields[name] = value
     return fields
 
 
-def _decoded(raw: bytes) -> str:
+def _decoded(raw: str) -> str:
     try:
-        if b"%" in raw or b"+" in raw:
-            if not raw.isascii():
-                raise ValueError
-            return unquote_to_bytes(raw.replace(b"+", b" ")).decode()
-        return raw.decode("ascii")
-    except ValueError:
-        raise BadInput("query", "percent-encode the parameters as UTF-8") from None
+        return unquote_to_bytes(raw.replace("+", " ")).decode()
+    except UnicodeError:
+        raise BadInput("query", _ENCODE) from None
 
 
 def read_event_id(text: str) -> str:

@@ -19,8 +19,11 @@ from footfall.intake.agents import MAX_AGENT_LENGTH
 from footfall.intake.referrers import DIRECT, campaign_of, channel_of, host_of
 from footfall.model import DIMENSIONS, Traits
 
-#: User agents, referrers and campaigns whose traits are remembered, some 400 bytes each.
+#: User agents, referrers and campaigns whose traits are remembered, some 400 bytes each. Evidence comes from outside, as long as
+#: its sender likes: what stands behind so many characters is neither looked at nor remembered.
 REMEMBERED = 8192
+MAX_SOURCE_LENGTH = 1024
+MAX_LANGUAGE_LENGTH = 64
 
 #: A viewport up to so many CSS pixels wide is a phone's, or a tablet's: the widths at which style sheets commonly switch.
 PHONE_WIDTH = 767
@@ -118,31 +121,30 @@ class TraitReader:
 
     def read(self, evidence: Evidence, site: str) -> Traits:
         """The traits of a visit of `site`. A referrer on the site itself is no source: its views have no channel."""
-        campaign, channel = self._campaign(evidence.campaign) if evidence.campaign else ("", "")
+        campaign, channel = self._campaign(evidence.campaign[:MAX_SOURCE_LENGTH]) if evidence.campaign else ("", "")
         host = ""
         if evidence.referrer is not None:
-            host, of_host = self._source(evidence.referrer, site)
+            host, of_host = self._source(evidence.referrer[:MAX_SOURCE_LENGTH], site)
             channel = channel or of_host
         found = _Found(
             host,
             channel,
             campaign,
-            self._agent(evidence.user_agent),
+            self._agent(evidence.user_agent[:MAX_AGENT_LENGTH]),
             evidence.width,
-            self._language(evidence.language),
+            self._language(evidence.language[:MAX_LANGUAGE_LENGTH]),
             country_of(evidence.country) if evidence.country else "",
         )
         return tuple([extract(found) for extract in self._extractors])
 
     def _read_agent(self, user_agent: str) -> AgentTraits:
-        shortened = user_agent[:MAX_AGENT_LENGTH]
-        if not shortened:
+        if not user_agent:
             return AgentTraits("", "", "")
-        found = self._resolve(shortened, Domain.USER_AGENT | Domain.OS)
+        found = self._resolve(user_agent, Domain.USER_AGENT | Domain.OS)
         browser = found.user_agent.family if found.user_agent else ""
         system = found.os.family if found.os else ""
         name = _BROWSERS.get(browser) or _VARIANTS.sub("", browser)[:40]
-        return AgentTraits(name, _SYSTEMS.get(system, system)[:40], _agent_device(shortened, system))
+        return AgentTraits(name, _SYSTEMS.get(system, system)[:40], _agent_device(user_agent, system))
 
 
 def _agent_device(user_agent: str, system: str) -> str:

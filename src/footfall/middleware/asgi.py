@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from footfall.intake.addresses import Addresses
-from footfall.middleware.sinks import ClientSink, LocalSink, Shown, Sink, is_page
+from footfall.middleware.sinks import MAX_UNDER_WAY, ClientSink, LocalSink, Shown, Sink, is_page
 from footfall.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class FootfallMiddleware:
         else:
             self._sink = LocalSink(given, site)
         self._begun: asyncio.Task[bool] | None = None
+        self._early = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI interface."""
@@ -69,8 +70,10 @@ class FootfallMiddleware:
             if self._begun.result():
                 self._sink.count(shown)
             return
-        begun = self._begin()
-        begun.add_done_callback(lambda task: self._sink.count(shown) if not task.cancelled() and task.result() else None)
+        self._early += 1
+        if self._early <= MAX_UNDER_WAY:  # a store that takes long to open must not fill the memory meanwhile
+            begun = self._begin()
+            begun.add_done_callback(lambda task: self._sink.count(shown) if not task.cancelled() and task.result() else None)
 
     def _begin(self) -> asyncio.Task[bool]:
         if self._begun is None:

@@ -39,6 +39,9 @@ Headers = Mapping[bytes, bytes]
 #: Views that may wait to be counted at the same time; beyond it they are not counted, and that is logged.
 MAX_UNDER_WAY = 10_000
 
+#: The start does not wait longer, in seconds, for what the store knows of sites and visitors.
+FIRST_LOOK_SECONDS = 2.0
+
 _PAGE_TYPES = (b"text/html", b"application/xhtml+xml")
 
 
@@ -114,9 +117,10 @@ class LocalSink:
             commit_timeout=settings.commit_timeout,
         )
         salts = Salts(store, visitors, time.time)
-        with contextlib.suppress(StoreError):
-            await sites.refresh()
-            await salts.renew()
+        with contextlib.suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(FIRST_LOOK_SECONDS):
+                await sites.refresh()
+                await salts.renew()
         for work in (sites.keep_fresh(), salts.keep_fresh()):
             task = asyncio.get_running_loop().create_task(work)
             self._stack.push_async_callback(_ended, task)

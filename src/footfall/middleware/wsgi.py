@@ -7,12 +7,13 @@ import atexit
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from footfall.intake.addresses import Addresses
-from footfall.middleware.sinks import ClientSink, LocalSink, Shown, Sink, is_page
+from footfall.middleware.sinks import MAX_UNDER_WAY, ClientSink, LocalSink, Shown, Sink, is_page
 from footfall.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -91,8 +92,9 @@ class _Worker:
         self._sink: Sink | None = None
         self._ready: asyncio.Future[bool] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="footfall-middleware", daemon=True)
+        self._early = 0
         self._thread.start()
-        atexit.register(self.stop)
+        _at_end(self.stop)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -120,12 +122,12 @@ class _Worker:
         if self._ready.done():
             if self._sink is not None:
                 self._sink.count(shown)
-        else:
+        elif self._early < MAX_UNDER_WAY:  # a store that takes long to open must not fill the memory meanwhile
+            self._early += 1
             self._ready.add_done_callback(lambda _ready: self._count(shown))
 
     def stop(self) -> None:
         """Wait for what is under way, and end the thread."""
-        atexit.unregister(self.stop)
         if not self._thread.is_alive() or self.process != os.getpid():
             return
         asyncio.run_coroutine_threadsafe(self._end(), self._loop)
@@ -140,6 +142,22 @@ class _Worker:
             self._loop.stop()
 
 
+def _at_end(stop: Callable[[], None]) -> None:
+    """Call a method when the process ends, while the stores' threads can still be used.
+
+    Python stops its thread pools before it calls what `atexit` knows; `threading` has a list of what comes before that, which the
+    pools themselves use. It is not public: where it is missing, `atexit` is the next best.
+    """
+    method = weakref.WeakMethod(stop)
+
+    def call() -> None:
+        found = method()
+        if found is not None:
+            found()
+
+    getattr(threading, "_register_atexit", atexit.register)(call)
+
+
 class _Watch:
     """Looks at the start of a response."""
 
@@ -150,7 +168,7 @@ class _Watch:
 
     def start_response(self, status: str, headers: list[tuple[str, str]], *rest: Any) -> Callable[[bytes], object]:
         lower: Mapping[str, str] = {name.lower(): value for name, value in headers}
-        code = int(status.split(" ", 1)[0]) if status[:3].isdigit() else 0
+        code = int(status[:3]) if status[:3].isdecimal() else 0
         self.shows_page = is_page(self._method, code, lower.get("content-type", "").encode("latin-1", "replace"))
         return self._start_response(status, headers, *rest)
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, cookie_parser
 from starlette.types import Scope as RequestScope
 
 from footfall.access import NOBODY, Caller, Credentials
@@ -25,10 +24,10 @@ SHARE_COOKIE = "footfall_share"
 #: Headers a proxy adds. A request that carries one does not come from the machine itself, whatever its connection says.
 _FORWARDING = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
-_LOOPBACK = ("127.0.0.1", "::1")
+_LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 
-#: Longer cookies are not ours.
-_MAX_COOKIE_BYTES = 4096
+#: Longer headers are not looked at: other programs of the same host may have cookies too, but not as many.
+_MAX_COOKIE_BYTES = 16_384
 
 Headers = Mapping[bytes, bytes]
 
@@ -49,7 +48,8 @@ class Access:
         authorization = headers.get(b"authorization")
         if authorization is not None:
             kind, _, secret = authorization.decode("latin-1").partition(" ")
-            return await self._credentials.token(secret.strip()) if kind.lower() == "bearer" else NOBODY
+            if kind.lower() == "bearer":  # any other kind is for a proxy before us
+                return await self._credentials.token(secret.strip())
         cookie = headers.get(b"cookie")
         if cookie is None:
             return NOBODY
@@ -110,8 +110,9 @@ class Access:
     # How it came
 
     def address(self, connection: HTTPConnection) -> str:
-        """The client's address, through trusted proxies."""
-        return self._addresses.client(peer_of(connection.scope), dict(connection.scope["headers"]))
+        """What limits count the client's address by, through trusted proxies; of IPv6 its network (/64)."""
+        address = self._addresses.client(peer_of(connection.scope), dict(connection.scope["headers"]))
+        return self._addresses.limit_key(address)[0]
 
     def is_secure(self, scope: RequestScope) -> bool:
         """Whether the browser reached us by TLS, as the connection or a trusted proxy says."""
@@ -122,9 +123,4 @@ class Access:
 
 
 def _cookies(header: bytes) -> Mapping[str, str]:
-    if len(header) > _MAX_COOKIE_BYTES:
-        return {}
-    try:
-        return {name: morsel.value for name, morsel in SimpleCookie(header.decode("latin-1")).items()}
-    except CookieError:
-        return {}
+    return {} if len(header) > _MAX_COOKIE_BYTES else cookie_parser(header.decode("latin-1"))

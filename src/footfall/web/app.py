@@ -11,7 +11,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
@@ -20,67 +20,60 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from footfall.access import Credentials, Passwords
 from footfall.counter import Counter
 from footfall.errors import StoreError
+from footfall.intake.addresses import Addresses
 from footfall.intake.agents import Agents
-from footfall.intake.request import Intake
+from footfall.intake.countries import Countries
+from footfall.intake.limits import Openers, Rates
+from footfall.intake.request import Intake, Means
+from footfall.intake.traits import TraitReader
+from footfall.intake.visitors import Visitors
+from footfall.live import Live
 from footfall.metrics import Ledger
 from footfall.reads import Reads
+from footfall.salts import Salts
 from footfall.settings import Settings
+from footfall.shares import Shares
+from footfall.sites import Sites
 from footfall.spool import Spool
-from footfall.stores import Clock, Store, open_configured
+from footfall.stores import Clock, Store, open_configured, scheme_of
 from footfall.web.access import Access
+from footfall.web.access_pages import AccessPages
 from footfall.web.api import Api
+from footfall.web.auth import Auth
 from footfall.web.count import CountEndpoint, PixelEndpoint
+from footfall.web.counters import Counters
+from footfall.web.dashboard import Dashboard
+from footfall.web.dashboard_reads import DashboardReads
+from footfall.web.docs import Docs
+from footfall.web.export_api import ExportApi
 from footfall.web.health import Health, Ping, Readiness
 from footfall.web.home import HomeEndpoint
+from footfall.web.ledger_api import LedgerApi
+from footfall.web.live import LiveEndpoint
+from footfall.web.manage import Manage
+from footfall.web.pages import Pages
 from footfall.web.problems import HANDLERS
 from footfall.web.rendering import Renderer
 from footfall.web.replies import CountingReplies
+from footfall.web.request_ids import Accompanied
+from footfall.web.routes import ROUTES
+from footfall.web.site_settings import SiteSettings
 from footfall.web.static_files import StaticFiles
+from footfall.web.tally import Tally
+from footfall.web.views_api import ViewsApi
+from footfall.web.vitals import Vitals
 
 _log = logging.getLogger(__name__)
-
-#: The start does not wait longer for what the store says of its settings.
-WARN_SECONDS = 1.0
 
 #: Views that wait when the server stops have this share of DRAIN_SECONDS; the rest is for telling those that the store did not
 #: confirm. Beyond DRAIN_SECONDS the server cuts off whoever still waits.
 STORE_SHARE = 0.75
 
-#: So often, in seconds, each of several workers notes how many views wait in it.
-NOTE_SECONDS = 1.0
-
-
-class Row(msgspec.Struct, frozen=True):
-    """One address of the interface: its path, the name of what answers, the methods (None: that decides), and what it is for."""
-
-    path: str
-    answers: str
-    methods: Sequence[str] | None
-    help: str
-
-
-#: Every address, the hot ones first: Starlette tries them in this order.
-ROUTES = (
-    Row("/count", "count", None, "counts a view of page `p` of site `s`"),
-    Row("/", "home", None, "counts a view of the home site's page `/` and shows the past minute"),
-    Row("/count.gif", "pixel", None, "counts a view, answered with a picture of one pixel"),
-    Row("/ping", "ping", None, "`pong`; nothing is touched"),
-    Row("/api/v1/sites/{site}/count", "api_count", ["GET"], "a page's counts, or the whole site's"),
-    Row("/api/v1/sites/{site}/series", "api_series", ["GET"], "views by second, minute, hour, day or month"),
-    Row("/api/v1/sites/{site}/pages", "api_pages", ["GET"], "the most viewed pages of a window or period"),
-    Row("/livez", "live", ["GET"], "200 as long as the process runs"),
-    Row("/readyz", "ready", ["GET"], "200 while views can be acknowledged"),
-    Row("/metrics", "metrics", ["GET"], "metrics for Prometheus, for this machine only"),
-    Row("/favicon.ico", "favicon", ["GET"], "the icon"),
-    Row("/static/{name}", "static", ["GET"], "style sheets and pictures of our own pages"),
-)
-
-
-def route_table() -> list[tuple[str, str]]:
-    """Every address and what it is for, in one line."""
-    return [(row.path, row.help) for row in ROUTES]
+#: The start does not wait longer, in seconds, for what the store knows of sites and visitors.
+FIRST_LOOK_SECONDS = 2.0
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -91,6 +84,12 @@ class Parts(msgspec.Struct, frozen=True):
     counter: Counter
     spool: Spool | None
     readiness: Readiness
+    sites: Sites
+    salts: Salts
+    shares: Shares
+    credentials: Credentials
+    passwords: Passwords
+    live: Live
     answers: Mapping[str, Callable[..., Any]]
 
 
@@ -98,57 +97,117 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
     """Build every part. Raises SettingError, StoreUnavailable or StoreUnusable where the store can't be opened."""
     store = open_configured(settings, clock)
     ledger = Ledger(shared=settings.workers > 1)
+    ledger.introduce(instance, settings.sites)
+    sites = Sites(store, settings.sites, settings.public_sites, settings.rules)
     spool = None
     if settings.spool:
         spool = Spool(settings.spool, store, ledger, max_bytes=settings.spool_max_bytes, max_age=settings.spool_age)
+        ledger.watch_spool(spool, settings.spool_max_bytes, settings.spool_age)
+    shares = Shares(store, instance, clock)
     counter = Counter(
         store,
         ledger,
         outbox=spool,
+        on_counted=shares.counted,
+        most_new_pages=lambda name: site.rules.pages_per_day if (site := sites.get(name)) else 0,
         window=settings.window,
         max_pending_views=settings.max_pending_views,
         commit_timeout=settings.commit_timeout,
     )
-    ledger.watch_pending(lambda: counter.pending)
+    ledger.watch_pending(lambda: counter.pending, settings.max_pending_views)
     reads = Reads(store)
     readiness = Readiness(store, spool)
-    intake = Intake(frozenset(settings.sites), Agents())
-    access = Access(frozenset(settings.public_sites))
+    visitors = Visitors(clock)
+    means = Means(
+        Agents(),
+        TraitReader(),
+        Addresses(settings.trusted_proxies, settings.client_address_header),
+        Countries(settings.country_header, settings.country_database),
+        visitors,
+        Rates(),
+        Openers(visitors.today),
+    )
+    intake = Intake(sites, means)
+    credentials = Credentials(store, clock)
+    access = Access(sites, credentials, means.addresses, settings.metrics_token)
     replies = CountingReplies(instance)
+    live = Live(reads, window=settings.window, shares=shares.of, clock=clock)
+    renderer = Renderer()
+    pages = Pages(renderer, access, instance)
+    passwords = Passwords(store, credentials, settings.admin_password)
+    auth = Auth(access, credentials, passwords, pages)
+    manage = Manage(store, sites, credentials, access)
+    dashboard = Dashboard(DashboardReads(reads, settings.window, shares.of), sites, access, pages)
+    site_settings = SiteSettings(store, sites, credentials, access, pages)
     files = StaticFiles()
     api = Api(reads, access, instance, settings.window, settings.longest_window)
+    counters = Counters(sites, access, reads, intake, counter, means.agents, instance)
+    docs = Docs(renderer, pages)
+    exports = ExportApi(store, access)
     health = Health(readiness, ledger, access, instance)
     answers: Mapping[str, Callable[..., Any]] = {
         "count": CountEndpoint(intake, counter, ledger, access, replies, instance, settings.window),
-        "home": HomeEndpoint(settings.home_site, settings.window, intake, counter, reads, ledger, replies, Renderer(), instance),
+        "home": HomeEndpoint(
+            settings.home_site, settings.window, intake, counter, reads, ledger, replies, renderer, instance, access.is_public
+        ),
         "pixel": PixelEndpoint(intake, counter, ledger, replies),
         "ping": Ping(),
         "api_count": api.count,
         "api_series": api.series,
         "api_pages": api.pages,
+        "api_breakdown": api.breakdown,
+        "api_visitors": api.visitors,
+        "api_present": api.present,
+        "api_live": LiveEndpoint(live, access),
+        "api_views": ViewsApi(sites, intake, counter, reads, access).add,
+        "api_ledger": LedgerApi(reads, access).ledger,
+        "api_forget": manage.pages,
+        "api_shares": manage.shares,
+        "api_sites": manage.sites,
+        "api_site": manage.site,
+        "api_tokens": manage.tokens,
+        "sites": dashboard.sites,
+        "add_site": site_settings.add,
+        "dashboard": dashboard.site,
+        "settings": site_settings.settings,
+        "access": AccessPages(sites, credentials, access, pages).access,
+        "login": auth.login,
+        "logout": auth.logout,
+        "welcome": auth.welcome,
+        "share": auth.share,
+        "export_csv": exports.csv,
+        "export_ndjson": exports.ndjson,
+        "counter_svg": counters.svg,
+        "counter_json": counters.json,
+        "counter_text": counters.text,
+        "openapi": docs.openapi,
+        "docs": docs.page,
         "live": health.live,
         "ready": health.ready,
         "metrics": health.metrics,
+        "snippet": files.snippet,
         "favicon": files.favicon,
         "static": files.file,
     }
-    return Parts(store, ledger, counter, spool, readiness, answers)
+    salts = Salts(store, visitors, clock)
+    return Parts(store, ledger, counter, spool, readiness, sites, salts, shares, credentials, passwords, live, answers)
 
 
-def make_app(settings: Settings, instance: str, clock: Clock = time.time) -> Front:
-    """The ASGI application. Its lifespan drains the counter and closes the store."""
-    parts = build(settings, instance, clock)
+def make_app(settings: Settings, instance: str, clock: Clock = time.time, parts: Parts | None = None) -> Front:
+    """The ASGI application, of `parts` where they have been built. Its lifespan drains the counter and closes the store."""
+    parts = parts or build(settings, instance, clock)
+    tally = Tally(parts.ledger)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with _pending_noted(parts.ledger, settings.workers):
-            with _stopping_in_order(parts, settings):
-                if parts.spool:
-                    parts.spool.start()
-                await _warn(parts.store)
+        with _stopping_in_order(parts, settings):
+            if parts.spool:
+                parts.spool.start()
+            async with Vitals(parts.store, parts.ledger).watched(), tally.told(), _kept_fresh(parts):
                 _log.info("counting for %s as instance %s", ", ".join(settings.sites), instance)
                 yield
         parts.readiness.draining = True
+        parts.live.end()
         try:
             async with asyncio.timeout(settings.drain_seconds):
                 await parts.counter.drain()
@@ -157,19 +216,30 @@ def make_app(settings: Settings, instance: str, clock: Clock = time.time) -> Fro
         if parts.spool:
             await parts.spool.close()
         await parts.store.close()
+        tally.tell()
         _log.info("stopped")
 
     routes = [Route(row.path, parts.answers[row.answers], methods=row.methods) for row in ROUTES]
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=dict(HANDLERS))
-    return Front(app, {row.path: parts.answers[row.answers] for row in ROUTES if row.methods is None})
+    hot = {row.path: parts.answers[row.answers] for row in ROUTES if row.methods is None and "{" not in row.path}
+    return Front(app, hot, parts.ledger, parts.passwords, is_in_memory=scheme_of(settings.store) == "memory")
 
 
-async def _warn(store: Store) -> None:
-    """Say in the log what in the store's own settings puts views at risk. A store that is away can't be asked."""
+@contextlib.asynccontextmanager
+async def _kept_fresh(parts: Parts) -> AsyncIterator[None]:
+    """Begin with the sites and the salts that the store has, and keep up with it. A store that is away is not waited for."""
     with contextlib.suppress(StoreError, TimeoutError):
-        async with asyncio.timeout(WARN_SECONDS):
-            for line in await store.warnings():
-                _log.warning("store: %s", line)
+        async with asyncio.timeout(FIRST_LOOK_SECONDS):
+            await parts.sites.refresh()
+            await parts.salts.renew()
+    kept = (parts.sites.keep_fresh(), parts.credentials.keep_fresh(), parts.salts.keep_fresh(), parts.shares.keep_shown())
+    tasks = [asyncio.create_task(each) for each in kept]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Front:
@@ -179,32 +249,24 @@ class Front:
     that answer their own errors, and stand in the route table all the same.
     """
 
-    def __init__(self, app: Starlette, hot: Mapping[str, ASGIApp]) -> None:
+    def __init__(
+        self, app: Starlette, hot: Mapping[str, ASGIApp], ledger: Ledger, passwords: Passwords, *, is_in_memory: bool
+    ) -> None:
         self.app = app
+        #: Whether nobody but this process can reach its store.
+        self.is_in_memory = is_in_memory
+        self._passwords = passwords
         self._hot = hot
+        self._others = Accompanied(app, ledger)
+
+    async def invite(self) -> str | None:
+        """The key of a one-time link that sets the password, where there is none yet."""
+        return await self._passwords.first_key()
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """The ASGI interface; not a coroutine function itself, which would be one more step for each view."""
-        answer = self._hot.get(scope["path"], self.app) if scope["type"] == "http" else self.app
+        answer = self._hot.get(scope["path"], self._others) if scope["type"] == "http" else self.app
         return answer(scope, receive, send)
-
-
-@contextlib.asynccontextmanager
-async def _pending_noted(ledger: Ledger, workers: int) -> AsyncIterator[None]:
-    """With several workers, keep each informed of how many views wait in the others."""
-
-    async def note() -> None:
-        while True:
-            ledger.note_pending()
-            await asyncio.sleep(NOTE_SECONDS)
-
-    noting = asyncio.create_task(note()) if workers > 1 else None
-    try:
-        yield
-    finally:
-        if noting:
-            noting.cancel()
-            ledger.note_pending()
 
 
 @contextlib.contextmanager
@@ -219,6 +281,7 @@ def _stopping_in_order(parts: Parts, settings: Settings) -> Iterator[None]:
 
     def stop(signum: int, frame: FrameType | None) -> None:
         parts.readiness.draining = True
+        loop.call_soon_threadsafe(parts.live.end)
         loop.call_soon_threadsafe(parts.counter.hurry, settings.drain_seconds * STORE_SHARE)
         own = servers_own[signal.Signals(signum)]
         if not callable(own):

@@ -16,14 +16,12 @@ from footfall.access import MIN_PASSWORD_LENGTH, Credentials, Passwords, TooMany
 from footfall.access.credentials import SESSION_SECONDS
 from footfall.errors import BadInput
 from footfall.web.access import SESSION_COOKIE, SHARE_COOKIE, Access
+from footfall.web.forms import read_form
 from footfall.web.pages import Pages
 from footfall.web.problems import problem
 
 #: A share link's cookie is forgotten by the browser after so many seconds; the link gives another.
 SHARE_COOKIE_SECONDS = 30 * 86400
-
-#: A form has at most so many fields; ours have three.
-MAX_FIELDS = 20
 
 
 class Auth:
@@ -39,31 +37,33 @@ class Auth:
         """`GET /login` shows the form, `POST` takes it."""
         if request.method == "POST":
             return await self._log_in(request)
+        target = _next(request.query_params.get("next"))
         if (await self._access.caller_of(request)).by == "session":
-            return _see_other(_next(request.query_params.get("next")))
-        return await self._form(request, 200, "")
+            return _see_other(target)
+        return await self._form(request, 200, "", target)
 
     async def _log_in(self, request: Request) -> Response:
         if not self._access.comes_from_our_pages(request):
             return problem(403, "send the form from this server's own page")
-        form = await request.form(max_fields=MAX_FIELDS)
+        form = await read_form(request)
+        target = _next(form.get("next"))
         try:
             is_right = await self._passwords.check(str(form.get("password", "")), self._access.address(request))
         except TooManyAttempts as error:
-            reply = await self._form(request, 429, f"{str(error)[0].upper()}{str(error)[1:]}.")
+            reply = await self._form(request, 429, f"{str(error)[0].upper()}{str(error)[1:]}.", target)
             reply.headers["Retry-After"] = str(max(1, error.retry_after))
             return reply
         if not is_right:
-            return await self._form(request, 401, "That is not the password.")
-        return await self._begin_session(request, _next(form.get("next")))
+            return await self._form(request, 401, "That is not the password.", target)
+        return await self._begin_session(request, target)
 
-    async def _form(self, request: Request, status: int, trouble: str) -> Response:
+    async def _form(self, request: Request, status: int, trouble: str, target: str) -> Response:
         return self._pages.answer(
             request,
             "login.html",
             status,
             trouble=trouble,
-            next=_next(request.query_params.get("next")),
+            next=target,
             has_password=await self._passwords.is_set(),
         )
 
@@ -75,11 +75,13 @@ class Auth:
 
     async def logout(self, request: Request) -> Response:
         """`POST /logout` ends the session, here and everywhere."""
+        if not self._access.comes_from_our_pages(request):  # a browser sends it without the cookie, and would take its removal
+            return problem(403, "send the form from this server's own page")
         caller = await self._access.caller_of(request)
         reply = _see_other("/login")
         if caller.by == "session":
-            form = await request.form(max_fields=MAX_FIELDS)
-            if not self._access.comes_from_our_pages(request) or not _is_proved(str(form.get("proof", "")), caller.proof):
+            form = await read_form(request)
+            if not _is_proved(str(form.get("proof", "")), caller.proof):
                 return problem(403, "send the form from this server's own page")
             await self._credentials.revoke_session(caller.id)
         for name in (SESSION_COOKIE, SHARE_COOKIE):
@@ -98,7 +100,7 @@ class Auth:
     async def _accept(self, request: Request) -> Response:
         if not self._access.comes_from_our_pages(request):
             return problem(403, "send the form from this server's own page")
-        form = await request.form(max_fields=MAX_FIELDS)
+        form = await read_form(request)
         key, password = str(form.get("key", "")), str(form.get("password", ""))
         try:
             if await self._passwords.accept(key, password):

@@ -8,10 +8,12 @@ from typing import Protocol
 
 from starlette.types import Receive, Scope, Send
 
-from footfall.counter import Counter, Outcome
+from footfall.counter import Counter
+from footfall.errors import StoreError
 from footfall.intake.request import Intake
 from footfall.metrics import Ledger
 from footfall.model import Drop, View
+from footfall.open_batch import Outcome, Settled
 from footfall.web.problems import answer_error, problem
 from footfall.web.replies import CountingReplies, count_json
 
@@ -30,13 +32,15 @@ _PREFLIGHT = [
 class Readers(Protocol):
     """Who may read which site's numbers."""
 
-    def may_read(self, site: str) -> bool:
-        """Whether the caller may see the numbers of `site`."""
+    async def may_read(self, headers: Mapping[bytes, bytes], site: str) -> bool:
+        """Whether who sends these headers may see the numbers of `site`."""
         ...
 
 
 class _HotEndpoint(abc.ABC):
     """What both have in common: GET and POST count, and errors are answered here, for no router stands before it."""
+
+    _ledger: Ledger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -45,7 +49,7 @@ class _HotEndpoint(abc.ABC):
             else:
                 await answer_other_method(scope, receive, send)
         except Exception as error:
-            await answer_error(error, scope, receive, send)
+            await answer_error(error, scope, receive, send, self._ledger)
 
     @abc.abstractmethod
     async def _count(self, scope: Scope, send: Send) -> None:
@@ -75,18 +79,29 @@ class CountEndpoint(_HotEndpoint):
 
     async def _count(self, scope: Scope, send: Send) -> None:
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
-        judged = self._intake.judge(scope["query_string"], headers)
+        peer = peer_of(scope)
+        judged = self._intake.judge(scope["query_string"], headers, peer)
         if isinstance(judged, Drop):
-            self._ledger.dropped(judged)
+            self._counter.dropped(judged)
             await self._replies.send_empty(send, judged)
-        elif b"application/json" in headers.get(b"accept", b"") and self._readers.may_read(judged.site):
-            await self._answer_json(judged, send)
+            return
+        wants_json = b"application/json" in headers.get(b"accept", b"") and await self._may_read(headers, judged.site)
+        settled = await self._counter.count(judged, wanted=wants_json)
+        if settled.opened:
+            self._intake.note_opened(judged.site, headers, peer)
+        if wants_json and settled.outcome is not Outcome.REFUSED:
+            await self._answer_json(judged, settled, send)
         else:
-            settled = await self._counter.count(judged)
             await self._replies.send_empty(send, settled.outcome)
 
-    async def _answer_json(self, view: View, send: Send) -> None:
-        settled = await self._counter.count(view, wanted=True)
+    async def _may_read(self, headers: Mapping[bytes, bytes], site: str) -> bool:
+        """Whether the caller may; one whose credentials a store that is away can't confirm may not, but is counted."""
+        try:
+            return await self._readers.may_read(headers, site)
+        except StoreError:
+            return False
+
+    async def _answer_json(self, view: View, settled: Settled, send: Send) -> None:
         body = count_json(view.site, view.page, self._window, settled.count, settled.at, self._instance)
         status = 202 if settled.outcome is Outcome.SPOOLED else 200
         await self._replies.send_body(send, settled.outcome, status, b"application/json", body)
@@ -102,14 +117,24 @@ class PixelEndpoint(_HotEndpoint):
         self._replies = replies
 
     async def _count(self, scope: Scope, send: Send) -> None:
-        judged = self._intake.judge(scope["query_string"], dict(scope["headers"]))
+        headers, peer = dict(scope["headers"]), peer_of(scope)
+        judged = self._intake.judge(scope["query_string"], headers, peer)
         outcome: Outcome | Drop
         if isinstance(judged, Drop):
-            self._ledger.dropped(judged)
+            self._counter.dropped(judged)
             outcome = judged
         else:
-            outcome = (await self._counter.count(judged)).outcome
+            settled = await self._counter.count(judged)
+            if settled.opened:
+                self._intake.note_opened(judged.site, headers, peer)
+            outcome = settled.outcome
         await self._replies.send_body(send, outcome, 200, b"image/gif", PIXEL)
+
+
+def peer_of(scope: Scope) -> str:
+    """The address at the other end of the connection, "" where there is none (a socket in the file system)."""
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 async def answer_other_method(scope: Scope, receive: Receive, send: Send) -> None:

@@ -72,6 +72,14 @@ class Readiness:
         return None
 
 
+class ReadyReply(msgspec.Struct, frozen=True):
+    """An instance that can acknowledge views: `by` its `store`, or by its `spool` while the store is away."""
+
+    status: str
+    by: str
+    instance: str
+
+
 class Health:
     """The endpoints themselves."""
 
@@ -90,13 +98,17 @@ class Health:
         means, trouble = await self._readiness.means()
         if means is None:
             return problem(503, trouble, {"Retry-After": "1"})
-        body = msgspec.json.encode({"status": "ready", "by": means, "instance": self._instance})
+        body = msgspec.json.encode(ReadyReply("ready", means, self._instance))
         return Response(body, headers={"Cache-Control": "no-store"}, media_type="application/json")
 
     async def metrics(self, request: Request) -> Response:
-        """The metrics, for this machine only."""
-        if not self._access.may_see_metrics(request):
-            return problem(401, "the metrics answer only requests from this machine that passed no proxy")
+        """The metrics, for this machine and for whoever has the token."""
+        if not await self._access.may_see_metrics(request):
+            detail = "send the token that FOOTFALL_METRICS_TOKEN has as `Authorization: Bearer TOKEN`; without it "
+            detail += "the metrics answer only requests from this machine that passed no proxy"
+            return problem(401, detail, {"WWW-Authenticate": "Bearer"})
+        means, _ = await self._readiness.means()
+        self._ledger.ready(means)
         return Response(self._ledger.exposition(), headers={"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE})
 
 

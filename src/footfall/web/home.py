@@ -6,19 +6,22 @@ shown the page and not counted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.types import Receive, Scope, Send
 
-from footfall.counter import Counter, Outcome
+from footfall.counter import Counter
 from footfall.errors import FootfallError
 from footfall.intake.request import Intake
 from footfall.metrics import Ledger
 from footfall.model import WHOLE_SITE, Drop, Span, Tier, View
+from footfall.open_batch import Outcome
 from footfall.reads import Reads
+from footfall.web.count import peer_of
 from footfall.web.problems import RETRY_AFTER, answer_error, problem
 from footfall.web.rendering import EXAMPLE_ORIGIN, TOP_PAGES, HomeView, Renderer, past
 from footfall.web.replies import CountingReplies, RawHeaders
+from footfall.web.request_ids import accompanied
 
 #: Nothing but our own files, no scripts, no frames.
 SECURITY_HEADERS: RawHeaders = [
@@ -30,12 +33,18 @@ SECURITY_HEADERS: RawHeaders = [
     (b"referrer-policy", b"strict-origin-when-cross-origin"),
 ]
 
+#: The same, with our own script and its streams: for a site whose numbers anyone may see.
+LIVE_HEADERS: RawHeaders = [
+    (SECURITY_HEADERS[0][0], SECURITY_HEADERS[0][1] + b"; script-src 'self'; connect-src 'self'"),
+    *SECURITY_HEADERS[1:],
+]
+
 _VARY = (b"vary", b"Accept")
 _PLAIN = b"text/plain; charset=utf-8"
 
 
 class HomeEndpoint:
-    """The home page of `site`, over a window of `window` seconds."""
+    """The home page of `site`, over a window of `window` seconds; it moves where `is_public` says that anyone may see it."""
 
     def __init__(
         self,
@@ -48,6 +57,7 @@ class HomeEndpoint:
         replies: CountingReplies,
         renderer: Renderer,
         instance: str,
+        is_public: Callable[[str], bool] = lambda _site: False,
     ) -> None:
         self._view = View(site, "/")
         self._window = window
@@ -58,6 +68,7 @@ class HomeEndpoint:
         self._replies = replies
         self._renderer = renderer
         self._instance = instance
+        self._is_public = is_public
         self._later = f"the count can't be read just now; this view is kept and will be counted\ninstance: {instance}\n"
         self._text = f"%d views in the {past(window)}\ninstance: {instance}\n"
 
@@ -65,7 +76,7 @@ class HomeEndpoint:
         try:
             await self._answer(scope, receive, send)
         except Exception as error:
-            await answer_error(error, scope, receive, send)
+            await answer_error(error, scope, receive, send, self._ledger)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
@@ -81,13 +92,13 @@ class HomeEndpoint:
         elif wants_page:
             await self._answer_page(scope, headers, send)
         else:
-            await self._answer_text(headers, send)
+            await self._answer_text(scope, headers, send)
 
-    async def _answer_text(self, headers: Mapping[bytes, bytes], send: Send) -> None:
-        judged = self._intake.judge_home(self._view, headers)
+    async def _answer_text(self, scope: Scope, headers: Mapping[bytes, bytes], send: Send) -> None:
+        judged = self._intake.judge_home(self._view, headers, peer_of(scope))
         outcome: Outcome | Drop
         if isinstance(judged, Drop):
-            self._ledger.dropped(judged)
+            self._counter.dropped(judged)
             outcome = judged
             count = (await self._reads.counts(self._view.site, self._view.page, self._window)).pages[self._view.page]
         else:
@@ -100,21 +111,21 @@ class HomeEndpoint:
         await self._replies.send_body(send, outcome, 200, _PLAIN, (self._text % count.views).encode())
 
     async def _answer_page(self, scope: Scope, headers: Mapping[bytes, bytes], send: Send) -> None:
-        judged = self._intake.judge_home(self._view, headers)
+        judged = self._intake.judge_home(self._view, headers, peer_of(scope))
         outcome: Outcome | Drop | None = None
         try:
             if isinstance(judged, Drop):
-                self._ledger.dropped(judged)
+                self._counter.dropped(judged)
                 outcome = judged
             else:
                 outcome = (await self._counter.count(judged)).outcome
             page = self._renderer.render_home(await self._read(_origin(scope, headers)))
         except FootfallError:
-            await self._send_unavailable(send, outcome)
+            await self._send_unavailable(accompanied(scope, send, self._ledger), outcome)
             return
         start = [
             *self._replies.headers(outcome),
-            *SECURITY_HEADERS,
+            *(LIVE_HEADERS if self._is_public(self._view.site) else SECURITY_HEADERS),
             _VARY,
             (b"content-type", b"text/html; charset=utf-8"),
             (b"content-length", str(len(page)).encode()),
@@ -142,6 +153,7 @@ class HomeEndpoint:
             pages=top.pages,
             site_views=whole.pages[WHOLE_SITE].views,
             origin=origin,
+            is_live=self._is_public(view.site),
         )
 
     async def _send_unavailable(self, send: Send, outcome: Outcome | Drop | None) -> None:

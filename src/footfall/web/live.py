@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from footfall.errors import StoreError
 from footfall.live import Live, TooManyWatchers
 from footfall.web.access import Access
 from footfall.web.api import page_asked, unauthorized
-from footfall.web.count import peer_of
 from footfall.web.problems import problem
 from footfall.web.replies import RawHeaders
 
@@ -55,10 +55,11 @@ class LiveEndpoint:
         elif not await self._access.may_read(dict(scope["headers"]), site):
             await unauthorized(site)(scope, receive, send)
         else:
-            await self._answer(site, page_asked(request), scope, receive, send)
+            await self._answer(request, site, receive, send)
 
-    async def _answer(self, site: str, page: str, scope: Scope, receive: Receive, send: Send) -> None:
-        events = self._live.watch(site, page, peer_of(scope))
+    async def _answer(self, request: Request, site: str, receive: Receive, send: Send) -> None:
+        scope = request.scope
+        events = self._live.watch(site, page_asked(request), self._access.address(request))
         async with contextlib.aclosing(events):
             try:
                 first = await anext(events, None)
@@ -66,7 +67,7 @@ class LiveEndpoint:
                 await problem(503, str(error), {"Retry-After": str(RETRY_AFTER)})(scope, receive, send)
                 return
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-            streaming = asyncio.ensure_future(self._stream(first, events, send))
+            streaming = asyncio.ensure_future(self._stream(first, events, dict(scope["headers"]), site, send))
             leaving = asyncio.ensure_future(_left(receive))
             try:
                 await asyncio.wait({streaming, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -75,9 +76,10 @@ class LiveEndpoint:
                     task.cancel()
                 await asyncio.gather(streaming, leaving, return_exceptions=True)
 
-    @staticmethod
-    async def _stream(first: bytes | None, events: AsyncIterator[bytes], send: Send) -> None:
-        """Send events until there are no more; then say when to come back."""
+    async def _stream(
+        self, first: bytes | None, events: AsyncIterator[bytes], headers: Mapping[bytes, bytes], site: str, send: Send
+    ) -> None:
+        """Send events until there are no more, or the watcher may not see them any more; then say when to come back."""
 
         async def write(text: bytes, *, more: bool = True) -> None:
             await send({"type": "http.response.body", "body": text, "more_body": more})
@@ -86,8 +88,17 @@ class LiveEndpoint:
         if first is not None:
             await write(start + _framed(first))
         async for event in events:
+            if not await self._may_still_read(headers, site):
+                break
             await write(_framed(event))
         await write(b"retry: %d\n\n" % random.randint(*RETRY_AT_END_MS), more=False)
+
+    async def _may_still_read(self, headers: Mapping[bytes, bytes], site: str) -> bool:
+        """Whether the watcher may go on: a log-in, a token or a link ends, and a site is made private, while one watches."""
+        try:
+            return await self._access.may_read(headers, site)
+        except StoreError:  # a store that is away has taken nothing back
+            return True
 
 
 def _framed(event: bytes) -> bytes:

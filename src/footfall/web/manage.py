@@ -93,7 +93,7 @@ class Manage:
 
     async def sites(self, request: Request) -> Response:
         """`GET /api/v1/sites` lists the sites that the caller may read, `POST` makes one."""
-        if request.method == "GET":
+        if request.method != "POST":
             caller = await self._access.caller_of(request)
             names = [name for name in self._sites.names() if self._access.is_public(name) or caller.may_read(name)]
             return _json(SitesReply([self._reply(name) for name in names if self._sites.get(name)]))
@@ -183,7 +183,7 @@ class Manage:
         if not caller.is_admin:
             status = 401 if caller.by == "nobody" else 403
             return problem(status, "send a token with the scope admin, or log in", {"WWW-Authenticate": "Bearer"})
-        if caller.by == "session" and request.method != "GET" and not self._access.comes_from_our_pages(request):
+        if caller.by == "session" and request.method not in ("GET", "HEAD") and not self._access.comes_from_our_pages(request):
             return problem(403, "send this from this server's own page, or with a token")
         return None
 

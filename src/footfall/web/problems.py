@@ -17,6 +17,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from footfall.errors import BadInput, Draining, FootfallError, NotAcknowledged, Overloaded, StoreError
+from footfall.metrics import Ledger
+from footfall.web.request_ids import accompanied
 
 _log = logging.getLogger(__name__)
 
@@ -24,10 +26,24 @@ _log = logging.getLogger(__name__)
 RETRY_AFTER = 1
 
 
+_HEADERS = {"Cache-Control": "no-store", "Access-Control-Allow-Origin": "*"}
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """An error (RFC 9457): the status, its standard phrase, and how to mend the request."""
+
+    title: str
+    detail: str
+    status: int
+
+
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """A reply with the problem's status, its standard phrase as title, and `detail`: how to mend the request."""
-    body = msgspec.json.encode({"title": HTTPStatus(status).phrase, "detail": detail, "status": status})
-    return Response(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/problem+json")
+    """A reply with the problem's status, its standard phrase as title, and `detail`: how to mend the request.
+
+    Scripts of other sites may read it: without that a browser tells them nothing, not even that they may try again.
+    """
+    body = msgspec.json.encode(Problem(HTTPStatus(status).phrase, detail, status))
+    return Response(body, status, _HEADERS | dict(headers or {}), "application/problem+json")
 
 
 def _bad_input(_: Request, error: Exception) -> Response:
@@ -55,11 +71,12 @@ def _fault(_: Request, _error: Exception) -> Response:
     return problem(500, "a fault of this server, which is in its log; the request itself was fine")
 
 
-async def answer_error(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+async def answer_error(error: Exception, scope: Scope, receive: Receive, send: Send, ledger: Ledger) -> None:
     """Answer for a plain ASGI endpoint that failed before it sent anything, as Starlette does for the others.
 
     What is a fault of ours is raised on, so that the server logs it.
     """
+    send = accompanied(scope, send, ledger)
     for kind in type(error).__mro__:
         if kind in HANDLERS:
             await HANDLERS[kind](Request(scope), error)(scope, receive, send)

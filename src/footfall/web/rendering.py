@@ -19,6 +19,7 @@ import jinja2
 import msgspec
 
 from footfall.web.dial import LONGEST_BAR, RING_RADIUS, SIZE, Dial, draw_dial
+from footfall.web.static_files import built_names
 
 #: As many of the past window's pages are listed.
 TOP_PAGES = 8
@@ -42,7 +43,7 @@ class HomeView(msgspec.Struct, frozen=True):
     `seconds` are (bucket start, views), oldest first, of the `window` seconds that end with the store's second `at` (Unix
     seconds, UTC); `views`, `today` and `total` are the page's own. `pages` are the site's most viewed pages in the window, most
     viewed first, and `site_views` all views of the site in it. `origin` is where this server is reached (``https://host[:port]``);
-    without one, or with one that is no plain origin, the counting examples name an example host.
+    without one, or with one that is no plain origin, the counting examples name an example host. `is_live`: a script moves it.
     """
 
     site: str
@@ -57,6 +58,7 @@ class HomeView(msgspec.Struct, frozen=True):
     pages: list[tuple[str, int]]
     site_views: int
     origin: str = EXAMPLE_ORIGIN
+    is_live: bool = False
 
 
 class Renderer:
@@ -67,6 +69,7 @@ class Renderer:
         self._hashes = {
             entry.name: hashlib.sha256(entry.read_bytes()).hexdigest()[:12] for entry in static.iterdir() if entry.is_file()
         }
+        self._built = built_names()
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("footfall.web", "templates"),
             autoescape=True,
@@ -77,13 +80,31 @@ class Renderer:
         )
         environment.filters.update(grouped=grouped, shown=shown, clock_time=clock_time, counted=counted)
         environment.globals.update(
-            static_url=self.static_url, ring_radius=RING_RADIUS, rim_radius=RING_RADIUS + LONGEST_BAR, dial_size=SIZE
+            static_url=self.static_url,
+            has_built=self.has_built,
+            ring_radius=RING_RADIUS,
+            rim_radius=RING_RADIUS + LONGEST_BAR,
+            dial_size=SIZE,
         )
+        self._environment = environment
         self._home = environment.get_template("home.html")
         self._unavailable = environment.get_template("unavailable.html")
 
+    def render(self, template: str, **context: Any) -> bytes:
+        """Any page of ours, by its template's name."""
+        return self._environment.get_template(template).render(context).encode(errors="replace")
+
+    def has_built(self, name: str) -> bool:
+        """Whether a module has been built, by its plain name."""
+        return name in self._built
+
     def static_url(self, name: str) -> str:
-        """The URL path of a static file. It changes with the content, so it may be cached for ever. KeyError: no such file."""
+        """The URL path of a static file, or of a built module by its plain name (`dashboard.js`).
+
+        It changes with the content, so it may be cached for ever. KeyError: no such file.
+        """
+        if name in self._built:
+            return f"/static/{self._built[name]}"
         return f"/static/{name}?v={self._hashes[name]}"
 
     def render_home(self, view: HomeView) -> bytes:
@@ -96,6 +117,7 @@ class Renderer:
             "past": past(view.window),
             "summary": summary(dial),
             "pages": pages,
+            "page_rows": TOP_PAGES,
             "most": max((views for _, views in pages), default=0),
             "date": time.strftime("%d %B %Y", time.gmtime(view.at)).lstrip("0"),
             "moment": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(view.at)),
