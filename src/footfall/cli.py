@@ -8,29 +8,40 @@ imported by the command that needs them.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime
 import io
 import os
-import re
 import secrets
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Annotated, NoReturn, cast
+from functools import partial
+from typing import Annotated, NoReturn
 
 import typer
 
 from footfall import __version__
-from footfall.errors import BadInput, FootfallError, SettingError
+from footfall.commands.access import admin_app, share_app, site_app, token_app
+from footfall.commands.backup import back_up, restore
+from footfall.commands.check import check
+from footfall.commands.export import export
+from footfall.commands.opening import (
+    SiteArgument,
+    StoreOption,
+    known_site,
+    named_as_given,
+    settings_with,
+    whole_number,
+    with_store,
+)
+from footfall.commands.seed import seed
+from footfall.commands.watch import watch
+from footfall.errors import BadInput, FootfallError
 from footfall.model import PERIODS, Batch, SiteBatch, Span, Tier
-from footfall.settings import PREFIX, Settings, load_settings, setting_name, shown_url, unknown_settings
-from footfall.settings.values import listed_sites, whole_seconds
-from footfall.stores import Store, open_configured, scheme_of
-from footfall.terminal import console, period_words, progress_bar, say, say_numbers, say_pages, views_words, window_words
+from footfall.settings import PREFIX, setting_name, shown_url, unknown_settings
+from footfall.settings.values import whole_seconds
+from footfall.stores import Store, open_configured
+from footfall.terminal import console, period_words, say, say_pages, views_words, window_words
 
 #: `footfall count` takes at most so many views at once: a slip of the finger must not spoil a total for ever.
 MOST_VIEWS = 1_000_000
@@ -93,10 +104,9 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-StoreOption = Annotated[
-    str | None, typer.Option("--store", metavar="URL", help=f"The store, instead of {PREFIX}STORE.", show_default=False)
-]
-SiteArgument = Annotated[str, typer.Argument(metavar="SITE", help="The site's name, as in example.com.")]
+for _name, _group in (("site", site_app), ("token", token_app), ("share", share_app), ("admin", admin_app)):
+    app.add_typer(_group, name=_name)
+site_app.command("seed")(seed)
 
 
 @app.callback()
@@ -131,7 +141,7 @@ def serve(
     from footfall.server import serve as run
 
     given = {"host": host, "port": port, "store": store, "workers": workers}
-    settings = _settings(**given)
+    settings = settings_with(**given)
     for name, value in given.items():
         if value is not None:  # the workers read their settings from the environment
             os.environ.pop(f"{setting_name(name)}_FILE", None)
@@ -140,13 +150,15 @@ def serve(
     for line in unknown_settings():
         say(err, ("warning:", "yellow"), f" {line}")
 
-    def announce(port: int) -> None:
+    def announce(port: int, key: str | None) -> None:
         where = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  # compared, not bound
         address = f"http://[{where}]:{port}" if ":" in where else f"http://{where}:{port}"
         say(err, f"Footfall {__version__} counts for {', '.join(settings.sites)} in {shown_url(settings.store)}")
         say(err, "Open ", (address, "bold"), "   (Ctrl-C stops)")
+        if key:
+            say(err, "Set the dashboard's password, once and within an hour: ", (f"{address}/welcome?key={key}", "bold"))
 
-    with _named_as_given(given):
+    with named_as_given(given):
         run(settings, announce, reload=reload)
 
 
@@ -163,13 +175,13 @@ def count(
     """
     from footfall.intake.pages import BadPage, normalise
 
-    settings = _settings(store=store)
+    settings = settings_with(store=store)
     try:
         path = normalise(page)
     except BadPage as error:
         raise BadInput("PAGE", f"{error}; write a path, as in /blog/post") from None
-    views = _number("--n", n, 0, MOST_VIEWS)
-    site = _site_name(site, settings)
+    views = whole_number("--n", n, 0, MOST_VIEWS)
+    site = known_site(site, settings)
 
     async def run(opened: Store) -> None:
         if views:
@@ -179,7 +191,7 @@ def count(
         say(out, (views_words(numbers.views), "bold"), f" of {path} in the past {window_words(settings.window)}")
         say(out, (f"{numbers.today:,} today (UTC), {numbers.total:,} in total", "dim"))
 
-    _with_store(settings, run)
+    with_store(settings, run)
 
 
 @app.command()
@@ -202,7 +214,7 @@ def top(
     Those of the past minute, unless --window or --period says otherwise. Periods are whole hours, days or months (UTC), the
     current one included.
     """
-    settings = _settings(store=store)
+    settings = settings_with(store=store)
     if window is not None and period is not None:
         raise BadInput("--period", "give --window or --period, not both")
     if period is None:
@@ -212,8 +224,8 @@ def top(
         span, past = PERIODS[period], period_words(period)
     else:
         raise BadInput("--period", f"write one of {', '.join(PERIODS)}")
-    wanted = PAGES_SHOWN if limit is None else _number("--limit", limit, 1, MOST_PAGES)
-    site = _site_name(site, settings)
+    wanted = PAGES_SHOWN if limit is None else whole_number("--limit", limit, 1, MOST_PAGES)
+    site = known_site(site, settings)
 
     async def run(opened: Store) -> None:
         found = await opened.top(site, span, wanted + 1)
@@ -223,128 +235,56 @@ def top(
         if limit is None and len(found.pages) > wanted:
             say(console(stderr=True), ("note:", "yellow"), " there are more pages; --limit says how many to show")
 
-    _with_store(settings, run)
+    with_store(settings, run)
+
+
+app.command()(watch)
 
 
 @app.command("import")
 def import_(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The log, plain or gzip; - for standard input.")],
-    site: Annotated[str, typer.Option("--site", metavar="SITE", help="The site whose log it is.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Logs, plain or packed; - for standard input.")],
+    site: Annotated[
+        str | None,
+        typer.Option("--site", metavar="SITE", help="The site of lines that name no known site.", show_default=False),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="FORMAT", help="A format's name, or a pattern.  [default: told by the first lines]"),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on as the log is written, until Ctrl-C or SIGTERM.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be counted, and write nothing.")] = False,
     store: StoreOption = None,
 ) -> None:
-    """Count the views in a web server's log.
+    """Count the views in logs, or in other counters' exports.
 
-    Logs are read in the combined and the common format, which Apache and nginx write by default. Each view counts at the time
-    its line names, and each line once, however often the file is imported. docs/what-counts.md says which lines are views.
+    Each view counts at the time its line names, and each line once, however often a log is imported. docs/importing.md has the
+    formats, and docs/what-counts.md says which lines are views.
     """
-    from footfall.importer import import_log, open_log
-    from footfall.intake.agents import Agents
-    from footfall.model import DropReason
+    from footfall.commands.import_exports import are_exports, import_exports
+    from footfall.commands.import_logs import Wanted, follow_log, import_logs, is_nothing_stored
 
-    settings = _settings(store=store)
-    site = _site_name(site, settings)
-    size = os.path.getsize(file) if os.path.isfile(file) and not file.endswith(".gz") else None
-
-    async def run(opened: Store) -> None:
-        started = time.monotonic()
-        try:
-            with open_log(file) as lines, progress_bar(size) as bar:
-                task = bar.add_task("", total=size)
-                summary = await import_log(lines, site, opened, Agents(), progress=lambda done: bar.update(task, completed=done))
-        except BadInput as error:
-            raise BadInput("FILE", error.mend) from None
-        if summary.lines and summary.dropped.get(DropReason.UNREADABLE) == summary.lines:
-            raise BadInput("FILE", "no line of it is in the combined or the common log format; see docs/what-counts.md")
-        title = f"{summary.lines:,} lines for {site} in {time.monotonic() - started:.2f} s"
-        if summary.first is not None and summary.last is not None:
-            title += f", views from {_moment(summary.first)} to {_moment(summary.last)} UTC"
-        rows = [(summary.counted, "counted"), (summary.already, "dealt with by an earlier import")]
-        rows += sorted(((n, f"not counted: {reason.value}") for reason, n in summary.dropped.items()), reverse=True)
-        out = console()
-        say(out, title)
-        say_numbers(out, [row for row in rows if row[0]])
-
-    _with_store(settings, run)
-
-
-@app.command()
-def check(store: StoreOption = None) -> None:
-    """Say whether settings and store are fit to serve with.
-
-    The store proves it by taking a write; a store that does not exist yet is made.
-    """
-    out = console()
-    settings = _settings(store=store)
-
-    def fine(text: str) -> None:
-        say(out, ("ok", "green"), f"    {text}")
-
-    def note(text: str) -> None:
-        say(out, ("note", "yellow"), f"  {text}")
-
-    for line in unknown_settings():
-        note(line)
-    fine(
-        f"settings: counts for {', '.join(settings.sites)}; anyone may read {', '.join(settings.public_sites) or 'none of them'}"
-    )
-    if settings.spool:
-        _prove_folder(settings.spool)
-        fine(f"spool: views wait in {settings.spool} while the store is away")
-    if scheme_of(settings.store) == "memory":
-        note("store: memory:// forgets everything when the server stops")
+    settings = settings_with(store=store)
+    site = None if site is None else known_site(site, settings)
+    if follow and (dry_run or len(files) > 1 or files == ["-"]):
+        raise BadInput("--follow", "follows one log that is a file, and counts it; leave out --dry-run, other files, and -")
+    if form is None and not follow and are_exports(files):
+        if site is None:
+            raise BadInput("--site", "say whose views another counter exported, as in --site example.com")
+        run = partial(import_exports, settings=settings, files=files, site=site, is_dry=dry_run)
+        with_store(settings, run)
         return
-
-    async def run(opened: Store) -> None:
-        started = time.monotonic()
-        await opened.ping()
-        fine(f"store: {shown_url(settings.store)} takes a durable write in {(time.monotonic() - started) * 1000:.1f} ms")
-        for line in await opened.warnings():
-            note(f"store: {line}")
-        for site in settings.sites:
-            numbers = (await opened.counts(site, [""], settings.window)).pages[""]
-            past = f"{views_words(numbers.views)} in the past {window_words(settings.window)}"
-            fine(f"{site}: {past}, {numbers.total:,} in total")
-
-    _with_store(settings, run)
+    wanted = Wanted(files, site, form, dry_run)
+    if dry_run and is_nothing_stored(settings):  # opening a store would make it
+        asyncio.run(import_logs(open_configured(settings.model_copy(update={"store": "memory://"}), time.time), settings, wanted))
+    else:
+        with_store(settings, lambda opened: (follow_log if follow else import_logs)(opened, settings, wanted))
 
 
-def _settings(**given: str | None) -> Settings:
-    """The settings, those that options of a command give before all others."""
-    with _named_as_given(given):
-        settings = load_settings(given)
-        scheme_of(settings.store)
-    return settings
-
-
-@contextlib.contextmanager
-def _named_as_given(given: Mapping[str, str | None]) -> Iterator[None]:
-    """Let an error about a setting name the option, where that is what gave it."""
-    try:
-        yield
-    except SettingError as error:
-        option = error.setting.removeprefix(PREFIX).lower()
-        if given.get(option) is None:
-            raise
-        raise BadInput(f"--{option}", error.problem) from None
-
-
-def _site_name(written: str, settings: Settings) -> str:
-    """The site's name as it is stored, with a note where the server would not count it."""
-    try:
-        (name,) = cast("tuple[str]", listed_sites([written]))
-    except ValueError:
-        raise BadInput("SITE", "write a host name such as example.com or localhost:8080, without https:// and a path") from None
-    if name not in settings.sites:
-        note = f" {name} is not in {PREFIX}SITES: a server with these settings neither counts for it nor shows it"
-        say(console(stderr=True), ("note:", "yellow"), note)
-    return name
-
-
-def _number(option: str, written: str, least: int, most: int) -> int:
-    """A whole number from `least` to `most`, from what was given with an option."""
-    if not re.fullmatch("[0-9]{1,18}", written) or not least <= int(written) <= most:
-        raise BadInput(option, f"write a whole number from {least} to {most}")
-    return int(written)
+app.command("export")(export)
+app.command("backup")(back_up)
+app.command("restore")(restore)
+app.command()(check)
 
 
 def _window(written: str, longest: int) -> int:
@@ -353,35 +293,6 @@ def _window(written: str, longest: int) -> int:
     if not isinstance(seconds, int) or not 1 <= seconds <= longest:
         raise BadInput("--window", f"write a whole number of seconds from 1 to {longest}")
     return seconds
-
-
-def _prove_folder(folder: str) -> None:
-    try:
-        path = Path(folder).expanduser()
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise SettingError(
-            setting_name("spool"), f"can't write in {folder} ({error.strerror}); name a folder that can be written, or off"
-        ) from None
-
-
-def _with_store(settings: Settings, run: Callable[[Store], Awaitable[None]]) -> None:
-    """Open the store, run with it, and close it whatever comes."""
-    if scheme_of(settings.store) == "memory":
-        raise SettingError(
-            setting_name("store"), "memory:// lives in the server's own process; name a file, as in sqlite:///footfall.db"
-        )
-
-    async def work() -> None:
-        store = open_configured(settings, time.time)
-        try:
-            await run(store)
-        finally:
-            await store.close()
-
-    asyncio.run(work())
 
 
 def _moment(at: int) -> str:

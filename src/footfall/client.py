@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import re
 import secrets
 import time
 from collections import deque
@@ -21,7 +22,11 @@ from typing import Any, Self
 import httpx
 import msgspec
 
+from footfall.errors import BadInput
+
 _log = logging.getLogger(__name__)
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,512}")
 
 #: Views that wait to be sent; beyond it the newest are dropped, and counted as such.
 MAX_WAITING = 10_000
@@ -32,6 +37,12 @@ GATHER_SECONDS = 0.2
 
 #: A view is given up so long after it was counted first: a server may forget an event id after 600 seconds, and clocks differ.
 GIVE_UP_SECONDS = 540.0
+
+#: A field is cut behind so many characters, where a server would not look at more of it; a batch takes at most so many bytes, far
+#: fewer than a server takes. So no visitor's long header keeps others' views from being counted.
+MAX_FIELD_LENGTH = 2048
+MAX_PAGE_LENGTH = 8192
+MAX_BATCH_BYTES = 4 * 1024 * 1024
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 10.0
@@ -56,6 +67,7 @@ class Stats(msgspec.Struct):
 
 class _Waiting(msgspec.Struct):
     item: dict[str, Any]
+    size: int
     since: float
     at: int
 
@@ -64,7 +76,8 @@ class Client:
     """Counts views of `site` at the server `url`, by a `token` with the scope `write:SITE`. Use it as a context manager.
 
     ``async with Client("https://footfall.example.com", token, "example.com") as client: client.count("/page")``. At its end it
-    waits at most `drain_seconds` for what is left. `transport` is httpx's, for tests and proxies.
+    waits at most `drain_seconds` for what is left. `transport` is httpx's, for tests and proxies. Raises BadInput for what can't
+    be a token.
     """
 
     def __init__(
@@ -79,6 +92,9 @@ class Client:
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        token = token.strip()
+        if not _TOKEN.fullmatch(token):  # httpx would show it in an error, and we in a log
+            raise BadInput("token", "a token as `footfall token create` prints it: letters, digits and . _ - alone")
         self.stats = Stats()
         self._address = f"{url.rstrip('/')}/api/v1/sites/{site}/views"
         self._http = httpx.AsyncClient(
@@ -120,16 +136,16 @@ class Client:
             self.stats.overflowed += 1
             return False
         fields = {
-            "page": page,
-            "referrer": referrer,
-            "user_agent": user_agent,
-            "ip": ip,
-            "language": language,
-            "campaign": campaign,
-            "event_id": event_id or secrets.token_urlsafe(18),
+            "page": _text(page, MAX_PAGE_LENGTH),
+            "referrer": _text(referrer),
+            "user_agent": _text(user_agent),
+            "ip": _text(ip),
+            "language": _text(language),
+            "campaign": _text(campaign),
+            "event_id": _text(event_id or secrets.token_urlsafe(18)),
         }
         item = {name: value for name, value in fields.items() if value}
-        self._queue.append(_Waiting(item, self._monotonic(), int(self._wall())))
+        self._queue.append(_Waiting(item, len(msgspec.json.encode(item)), self._monotonic(), int(self._wall())))
         self.stats.waiting += 1
         self._arrived.set()
         return True
@@ -157,11 +173,24 @@ class Client:
             if not self._is_closing and len(self._queue) < MAX_BATCH:
                 await asyncio.sleep(GATHER_SECONDS)
             while self._queue:
-                batch = [self._queue.popleft() for _ in range(min(MAX_BATCH, len(self._queue)))]
-                await self._send(batch)
+                batch = self._next_batch()
+                try:
+                    await self._send(batch)
+                except Exception as error:  # what comes after it must still be sent
+                    _log.exception("a batch of views could not be sent")
+                    self._give_up(len(batch), type(error).__name__)
                 self.stats.waiting -= len(batch)
             if self._is_closing:
                 return
+
+    def _next_batch(self) -> list[_Waiting]:
+        """The views that are sent next: no more, and no longer together, than a batch may be."""
+        batch: list[_Waiting] = []
+        size = 0
+        while self._queue and len(batch) < MAX_BATCH and (not batch or size + self._queue[0].size <= MAX_BATCH_BYTES):
+            size += self._queue[0].size
+            batch.append(self._queue.popleft())
+        return batch
 
     async def _send(self, batch: Sequence[_Waiting]) -> None:
         """Send a batch until the server has taken it, or until it must be given up."""
@@ -195,6 +224,7 @@ class Client:
         return each.item | {"at": each.at} if now > each.since + FRESH_SECONDS else each.item
 
     def _note(self, reply: httpx.Response) -> None:
+        """Note what became of a batch. Raises ValueError or KeyError where the reply is not a Footfall server's."""
         body = reply.json()
         self.stats.counted += body["counted"] + body.get("spooled", 0)
         self.stats.duplicate += body["duplicate"]
@@ -215,3 +245,8 @@ class Client:
         if not self._has_warned:
             self._has_warned = True
             _log.warning("views wait for the Footfall server (%s)", why)
+
+
+def _text(value: object, most: int = MAX_FIELD_LENGTH) -> str:
+    """A field as it can be sent, whatever a program has put there."""
+    return "" if value is None else str(value)[:most].encode("utf-8", "replace").decode()

@@ -48,6 +48,17 @@ FRESH_SECONDS = 1.0
 _NOTHING: Mapping[str, int] = {}
 
 
+class Timer(Protocol):
+    """What is to happen later, and can be called off."""
+
+    def cancel(self) -> None: ...
+
+
+def call_later(seconds: float, work: Callable[[], None]) -> Timer:
+    """Do some work in the running loop in so many seconds."""
+    return asyncio.get_running_loop().call_later(seconds, work)
+
+
 class Ledger(Protocol):
     """Who keeps the books (`metrics.Ledger`): views by site and outcome."""
 
@@ -96,6 +107,7 @@ class Counter:
         max_pending_views: int = 100_000,
         commit_timeout: float = 5.0,
         monotonic: Callable[[], float] = time.monotonic,
+        later: Callable[[float, Callable[[], None]], Timer] = call_later,
     ) -> None:
         self._store = store
         self._ledger = ledger
@@ -103,7 +115,8 @@ class Counter:
         self._most_new_pages = most_new_pages
         self._on_counted = on_counted
         self._outcomes: dict[str, dict[str, int]] = {}
-        self._flush: asyncio.TimerHandle | None = None
+        self._later = later
+        self._flush: Timer | None = None
         self._has_spooled = False
         self._window = window
         self._max_pending = max_pending_views
@@ -145,18 +158,22 @@ class Counter:
         part = batch.receipt[view.site]
         if view.event_id is None and view.at is None and not wanted and not part.refused and not part.opened:
             return batch.counted[view.site]
+        opened = False
         outcome = Outcome.COUNTED
         if repeated or view.event_id in part.duplicates:
             outcome = Outcome.DUPLICATE
         elif view.page in part.refused and view.at is None:
             outcome = Outcome.REFUSED
+        else:
+            opened = batch.opens(view)
         at = part.at if view.at is None else min(view.at, part.at)
-        return Settled(outcome, at, part.counts[view.page] if wanted else None, view.page in part.opened)
+        return Settled(outcome, at, part.counts[view.page] if wanted else None, opened)
 
     def dropped(self, drop: Drop) -> None:
         """A view was received and is not counted: it goes into the books now, and into the store's ledger with a later batch.
 
-        That later batch is at most FLUSH_SECONDS away; a process that is killed before takes those few with it.
+        That later batch is at most FLUSH_SECONDS away, and those that wait for the store before it; a process that is killed
+        before, or a store that does not take the batch, loses those few: what was dropped counts at most once.
         """
         self._ledger.dropped(drop)
         if drop.site is None:
@@ -164,11 +181,11 @@ class Counter:
         outcomes = self._outcomes.setdefault(drop.site, {})
         outcomes[drop.reason.value] = outcomes.get(drop.reason.value, 0) + 1
         if self._flush is None and not self._draining:
-            self._flush = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush_outcomes)
+            self._flush = self._later(FLUSH_SECONDS, self._flush_outcomes)
 
     def _flush_outcomes(self) -> None:
         self._flush = None
-        if self._outcomes and self._committing is None:
+        if self._outcomes and not self._waiting:  # a batch that waits takes them along
             self._open_batch()
 
     def _put(self, view: View, wanted: bool) -> tuple[OpenBatch, bool]:
@@ -189,8 +206,9 @@ class Counter:
         batch.entries += added
         repeated = not added and view.event_id is not None
         site.repeated += repeated
-        if wanted:
+        if wanted and view.page not in site.wanted:
             site.wanted.add(view.page)
+            batch.entries += repeated  # a repeated id may name any page; of other views the page is an entry already
         batch.views += 1
         self._pending += 1
         if self._filled is not None and batch.views >= self._fill_target:
@@ -344,6 +362,6 @@ class Counter:
         self._draining = True
         if self._flush is not None:
             self._flush.cancel()
-            self._flush_outcomes()
+        self._flush_outcomes()
         while self._committing is not None:
             await asyncio.wait({self._committing})

@@ -204,12 +204,14 @@ class Live:
         """Ask the store once a second, as soon as the second has begun, for as long as anyone watches."""
         count = 0
         while True:
-            for page, channel in list(watched.channels.items()):
-                await self._show(site, page, watched, channel, asks_presence=count % PRESENCE_SECONDS == 0)
+            asks_presence = count % PRESENCE_SECONDS == 0
+            # All at once: a store that hangs holds up the next second once, not once a page.
+            shown = [self._show(site, page, watched, channel, asks_presence) for page, channel in watched.channels.items()]
+            await asyncio.gather(*shown)
             count += 1
             await self._pause(1 + PHASE - self._clock() % 1)
 
-    async def _show(self, site: str, page: str, watched: _Site, channel: _Channel, *, asks_presence: bool = False) -> None:
+    async def _show(self, site: str, page: str, watched: _Site, channel: _Channel, asks_presence: bool = False) -> None:
         channel.show(await self._event(site, page, watched, asks_presence=asks_presence))
 
     async def _event(self, site: str, page: str, watched: _Site, *, asks_presence: bool) -> bytes:

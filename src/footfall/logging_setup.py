@@ -40,8 +40,9 @@ def set_up_logging(
 ) -> None:
     """Send the whole process's log lines of `level` and above to `stream`. May be called again, to send them elsewhere.
 
-    "auto" is console where `stream` is a terminal, else JSON: one object a line, with "event", "level", "logger" and
-    "timestamp". uvicorn's access log is off: the ledger counts requests, and what visitors asked for is nobody's to keep.
+    "auto" is console where `stream` is a terminal, else JSON: one object a line, with "event", "level", "logger", "timestamp" and
+    what is bound to the running task, such as a "request_id". uvicorn's access log is off: the ledger counts requests, and what
+    visitors asked for is nobody's to keep.
     """
     is_terminal = stream.isatty()
     as_console = format == "console" or (format == "auto" and is_terminal)
@@ -76,7 +77,7 @@ def _formatter(as_console: bool, colours: bool) -> logging.Formatter:
     if as_console:
         renderer = structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[structlog.stdlib.ExtraAdder(), _without_uvicorn_extras],
+        foreign_pre_chain=[structlog.contextvars.merge_contextvars, structlog.stdlib.ExtraAdder(), _without_uvicorn_extras],
         processors=[
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,

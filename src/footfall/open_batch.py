@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from collections import Counter as Tally
 from collections.abc import Mapping
 
 import msgspec
@@ -35,7 +36,7 @@ class Settled(msgspec.Struct, frozen=True):
     outcome: Outcome
     at: int | None
     count: Count | None = None
-    #: Whether the view's page was new with this batch, where new pages are limited.
+    #: Whether it was this view that opened its page, where new pages are limited: of a batch's views of a new page, one did.
     opened: bool = False
 
 
@@ -52,14 +53,16 @@ class OpenSite:
         self.traits: dict[tuple[str, int | None, Traits], int] = {}
         self.visitors: dict[tuple[str, int | None], set[int]] = {}
         self.visits: dict[str, tuple[Traits, int | None]] = {}
-        #: Views by page that may not open it.
+        #: Untimed views by page that may not open it.
         self.closed: dict[str, int] = {}
         self.repeated = 0
 
     def add(self, view: View) -> int:
         """Take a view in; how many entries it adds to the batch."""
         page, at = view.page, view.at
-        if not view.may_open:
+        if view.event_id is not None and view.event_id in self.events:
+            return 0
+        if not view.may_open and at is None:
             self.closed[page] = self.closed.get(page, 0) + 1
         if view.event_id is not None:
             return self._add_event(view.event_id, view)
@@ -87,8 +90,6 @@ class OpenSite:
         return added
 
     def _add_event(self, event_id: str, view: View) -> int:
-        if event_id in self.events:
-            return 0
         self.events[event_id] = view.page, view.at
         if view.traits or view.visitor is not None:
             self.visits[event_id] = view.traits, view.visitor
@@ -97,7 +98,9 @@ class OpenSite:
     def sealed(self, outcomes: Mapping[str, int], most_new_pages: int) -> SiteBatch:
         known_only = _NONE
         if self.closed:
-            known_only = frozenset(page for page, views in self.closed.items() if views == self._untimed(page))
+            events = Tally(page for page, at in self.events.values() if at is None)
+            untimed = ((page, views, self.pages.get(page, 0) + events[page]) for page, views in self.closed.items())
+            known_only = frozenset(page for page, closed, views in untimed if closed == views)
         return SiteBatch(
             self.pages,
             self.timed,
@@ -111,14 +114,11 @@ class OpenSite:
             known_only,
         )
 
-    def _untimed(self, page: str) -> int:
-        return self.pages.get(page, 0) + sum(at is None and of == page for of, at in self.events.values())
-
 
 class OpenBatch:
     """A batch that is still filling, and the future its requests wait on."""
 
-    __slots__ = ("counted", "deadline", "entries", "failure", "future", "receipt", "sites", "views")
+    __slots__ = ("_told", "counted", "deadline", "entries", "failure", "future", "receipt", "sites", "views")
 
     def __init__(self, future: asyncio.Future[None], deadline: float) -> None:
         self.sites: dict[str, OpenSite] = {}
@@ -130,6 +130,17 @@ class OpenBatch:
         self.failure: str | None = None
         #: What most views of a site get to hear: counted, and when.
         self.counted: dict[str, Settled] = {}
+        #: New pages whose opening one of their views has been told of.
+        self._told: set[tuple[str, str]] = set()
+
+    def opens(self, view: View) -> bool:
+        """Whether it was this view that opened its page: the first that asks, of those that could have."""
+        page = view.site, view.page
+        if not view.may_open or view.at is not None or not self.receipt or view.page not in self.receipt[view.site].opened:
+            return False
+        is_first = page not in self._told
+        self._told.add(page)
+        return is_first
 
     async def outlive_cancelling(self) -> None:
         """Go on waiting after another task that waited here was cancelled, and the future with it.

@@ -43,12 +43,14 @@ class Salts:
         """Have the salts of today and, shortly before it, of tomorrow; forget all others. Raises StoreError."""
         now = int(self._clock())
         days = {now // DAY, (now + AHEAD_SECONDS) // DAY, (now - VISITOR_GRACE) // DAY}
-        known = {day: salt for day, salt in self._known.items() if day in days}
-        for day in sorted(days - known.keys()):
+        self._know({day: salt for day, salt in self._known.items() if day in days})  # also while the store is away
+        for day in sorted(days - self._known.keys()):
             if day >= now // DAY:
-                known[day] = await self._shared(day)
-        self._known = known
-        self._visitors.use(known)
+                self._know(self._known | {day: await self._shared(day)})
+
+    def _know(self, salts: dict[int, bytes]) -> None:
+        self._known = salts
+        self._visitors.use(salts)
 
     async def _shared(self, day: int) -> bytes:
         """The salt of a day that all instances have: the one that is there, or the first that was put there."""

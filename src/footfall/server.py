@@ -25,11 +25,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.basereload import BaseReload
 
+from footfall.access import Credentials, Passwords
+from footfall.error_reporting import require_reporter, start_reporting
 from footfall.errors import FootfallError, SettingError, StoreError
 from footfall.instance import instance_name
 from footfall.logging_setup import set_up_logging
 from footfall.settings import Settings, load_settings, setting_name
-from footfall.stores import open_configured
+from footfall.stores import open_configured, scheme_of
 from footfall.web.app import Front, make_app
 
 _log = logging.getLogger(__name__)
@@ -56,6 +58,8 @@ def application() -> Front:
     settings = load_settings()
     set_up_logging(settings.log_format, settings.log_level, sys.stderr)
     name = instance_name(settings.instance)
+    if settings.sentry_dsn:
+        start_reporting(settings.sentry_dsn, name, hidden=(settings.store, settings.metrics_token or "", settings.sentry_dsn))
     try:
         app = make_app(settings, f"{name}-{os.getpid()}" if settings.workers > 1 else name)
     except FootfallError as error:
@@ -67,13 +71,16 @@ def application() -> Front:
     return app
 
 
-def serve(settings: Settings, announce: Callable[[int], None], *, reload: bool = False) -> None:
+def serve(settings: Settings, announce: Callable[[int, str | None], None], *, reload: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; then finish the requests under way, commit the last batch, and return.
 
-    `announce` is called with the port once nothing stands in the way any more. Raises SettingError, StoreUnavailable or
+    `announce` is called with the port once nothing stands in the way any more, and with the key of a one-time link where no
+    password has been set. Raises SettingError, StoreUnavailable or
     StoreUnusable before that.
     """
     set_up_logging(settings.log_format, settings.log_level, sys.stderr)
+    if settings.sentry_dsn:
+        require_reporter()
     sockets = _listen(settings.host, settings.port)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)  # uvicorn raises the signal again when it has finished: that is a clean end
@@ -93,11 +100,11 @@ def serve(settings: Settings, announce: Callable[[int], None], *, reload: bool =
     }
     config = uvicorn.Config("footfall.server:application", reload=reload, workers=settings.workers, **options)
     port: int = sockets[0].getsockname()[1]
-    _prove_store(settings)
+    key = _prove_store(settings)
     if settings.workers == 1 and not reload:
-        _Server(config, lambda: announce(port)).run(sockets)
+        _Server(config, lambda key_of_memory: announce(port, key or key_of_memory)).run(sockets)
         return
-    announce(port)
+    announce(port, key)
     if reload:
         _reloader(config, sockets).run()
         return
@@ -109,14 +116,15 @@ def serve(settings: Settings, announce: Callable[[int], None], *, reload: bool =
 class _Server(uvicorn.Server):
     """uvicorn's server in this process."""
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, announce: Callable[[str | None], None]) -> None:
         super().__init__(config)
         self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
         await super().startup(sockets)
-        self._announce()
+        app = self.config.loaded_app
+        self._announce(await app.invite() if isinstance(app, Front) and app.is_in_memory else None)
 
 
 class Connection(HttpToolsProtocol):
@@ -213,25 +221,30 @@ def _not_listening(host: str, port: int, error: OSError) -> SettingError:
     return SettingError(setting_name("host"), f"can't listen on {host}: {reason}; write an address of this machine")
 
 
-def _prove_store(settings: Settings) -> None:
+def _prove_store(settings: Settings) -> str | None:
     """Let the store prove that it takes a write, so that what is wrong with it is said in one line before anything serves.
 
-    With a spool the server starts all the same: views wait there until the store takes them.
+    With a spool the server starts all the same: views wait there until the store takes them. Where no password has been set, the
+    key of a one-time link that sets it; one for a store in memory only the process that has it can make.
     """
 
-    async def prove() -> None:
+    async def prove() -> str | None:
         store = open_configured(settings, time.time)
         try:
             await store.ping()
+            if scheme_of(settings.store) == "memory":
+                return None
+            return await Passwords(store, Credentials(store, time.time), settings.admin_password).first_key()
         except StoreError as error:
             trouble = SettingError(setting_name("store"), str(error))
             if not settings.spool:
                 raise trouble from None
             _log.error("%s; views are spooled until the store takes them", trouble)
+            return None
         finally:
             await store.close()
 
-    asyncio.run(prove())
+    return asyncio.run(prove())
 
 
 def _exit(_signum: int, _frame: object) -> None:

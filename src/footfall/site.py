@@ -132,6 +132,8 @@ class Site:
             parsed = ipaddress.ip_address(address)
         except ValueError:
             return False
+        if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:  # as a socket for both kinds shows IPv4
+            parsed = parsed.ipv4_mapped
         return any(parsed in each for each in self._excluded_networks)
 
 

@@ -42,6 +42,7 @@ class Sites:
         self._public = frozenset(public)
         self._defaults = defaults
         self._documents: dict[str, Document] = {}
+        self._refreshing = asyncio.Lock()
         self._sites: dict[str, Site] = {name: Site(name, self._rules(name, {})) for name in self._declared}
 
     def get(self, name: str) -> Site | None:
@@ -67,7 +68,11 @@ class Sites:
 
     async def refresh(self) -> None:
         """Look at the store's documents now. Raises StoreError."""
-        documents = {document.key: document for document in await self._store.documents(KIND)}
+        async with self._refreshing:  # or an older look that took longer would undo what a newer one saw
+            documents = {document.key: document for document in await self._store.documents(KIND)}
+            self._use(documents)
+
+    def _use(self, documents: dict[str, Document]) -> None:
         if documents == self._documents:
             return
         sites: dict[str, Site] = {}

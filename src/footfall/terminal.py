@@ -6,7 +6,7 @@ control character comes out as its escape, and nothing is taken for markup.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NoReturn
 
 from rich.console import Console
@@ -71,12 +71,18 @@ def views_words(views: int) -> str:
 
 def say_pages(out: Console, pages: Sequence[tuple[str, int]]) -> None:
     """Pages with their views and a bar each, in the order given."""
+    for line in page_lines(out, pages):
+        out.print(line, soft_wrap=True)
+
+
+def page_lines(out: Console, pages: Sequence[tuple[str, int]]) -> Iterator[Text]:
+    """The same as lines, drawn with what `out` can show."""
     stroke = "━" if out.encoding.startswith("utf") else "="
     most = max((views for _, views in pages), default=0)
     width = len(f"{most:,}")
     for page, views in pages:
         bar = stroke * max(1, round(BAR_WIDTH * views / most))
-        say(out, "  ", (f"{views:>{width},}", "bold"), "  ", (f"{bar:{BAR_WIDTH}}", "red"), "  ", page)
+        yield Text.assemble("  ", (f"{views:>{width},}", "bold"), "  ", (f"{bar:{BAR_WIDTH}}", "red"), "  ", shown(page))
 
 
 def say_numbers(out: Console, rows: Iterable[tuple[int, str]]) -> None:

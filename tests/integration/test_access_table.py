@@ -35,7 +35,7 @@ CALLERS: Mapping[str, frozenset[Needs]] = {
 DOORS = {"/login", "/logout", "/welcome"}
 
 #: What is refused by asking for credentials, whatever came along.
-ASKING = {Needs.READ, Needs.METRICS}
+ASKING = {Needs.READ, Needs.COUNTER, Needs.METRICS}
 
 #: Callers of whom nothing is known: they are asked who they are.
 UNKNOWN = {"nobody", "revoked admin token", "invented token", "invented session"}

@@ -10,14 +10,18 @@ import re
 import socket
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from footfall.model import DEFAULT_RETENTION, Batch, SiteBatch
+from footfall.stores import open_store
 from tests.integration.commands import (
     PATIENCE,
     SITE,
+    STORE,
     Ended,
     Run,
     argv,
@@ -182,17 +186,20 @@ def test_an_empty_log_is_no_error(run: Run, place: Path) -> None:
 
 
 def test_unreadable_lines_among_others_are_summed_up(run: Run, place: Path) -> None:
-    """They are no error: logs have such lines."""
+    """They are no error: logs have such lines. Some are shown, as plain text."""
     (place / "log").write_text("what?\n" + line_of_log("/a") + "\x1b[31m\n")
-    assert run("import", "log", "--site", SITE).out.splitlines()[1:] == ["  1  counted", "  2  not counted: unreadable"]
+    ended = run("import", "log", "--site", SITE)
+    assert ended.out.splitlines()[1:] == ["  1  counted", "  2  not counted: unreadable"]
+    assert ended.err.splitlines()[0] == "note: unreadable, at byte 0: what?"
+    assert ended.err.splitlines()[1].endswith(r": \x1b[31m")
 
 
 @pytest.mark.parametrize("content", [b"a letter\nto a friend\n", bytes(range(256)) * 300, b"\x89PNG\r\n\x1a\n", b"{}"])
 def test_a_file_that_is_no_log_is_refused(run: Run, place: Path, content: bytes) -> None:
     """It says so, and nothing is counted."""
     (place / "file").write_bytes(content)
-    line = "footfall: FILE: no line of it is in the combined or the common log format; see docs/what-counts.md"
-    assert failed(run("import", "file", "--site", SITE)) == line
+    line = "footfall: FILE: no line of it is in a format known here (caddy-json, nginx-json, alb, vhost-combined, combined); "
+    assert failed(run("import", "file", "--site", SITE)) == line + "describe it with --format, see docs/importing.md"
     assert total(run) == 0
 
 
@@ -210,7 +217,9 @@ def test_a_damaged_archive_is_one_line(run: Run, place: Path) -> None:
     """It says where, and that the file can be imported again."""
     (place / "packed").write_bytes(gzip.compress(SAMPLE.read_bytes())[:-200])
     line = failed(run("import", "packed", "--site", SITE))
-    assert re.fullmatch(r"footfall: FILE: its gzip data are damaged at byte \d+ \(.+\); mend the file and import it again", line)
+    assert re.fullmatch(
+        r"footfall: FILE: its packed data are damaged at byte \d+ \(.+\); mend the file and import it again", line
+    )
 
 
 def test_a_log_can_be_imported_while_a_server_counts_in_the_same_store(run: Run, place: Path) -> None:
@@ -231,6 +240,35 @@ def test_a_log_can_be_imported_while_a_server_counts_in_the_same_store(run: Run,
 
 
 # Checking settings and store
+
+
+def test_check_of_a_site_says_where_its_views_went(run: Run) -> None:
+    """What was received is what was counted, was sent twice, and was dropped, each with its reason."""
+    put_in_store({"/a": 5})
+
+    async def drop() -> None:
+        store = open_store(STORE, time.time, DEFAULT_RETENTION, 600)
+        await store.commit(Batch("1" * 32, 1, {SITE: SiteBatch(outcomes={"bot": 1200, "origin": 2, "duplicate": 1})}))
+        await store.close()
+
+    asyncio.run(drop())
+    ended = run("check", SITE)
+    assert re.fullmatch(r"Views of example\.com, past 24 hours, at [0-9: -]+ UTC", ended.out.splitlines()[0])
+    assert ended.out.splitlines()[1:] == [
+        "  1,208  received",
+        "      5  counted",
+        "      1  duplicate: sent more than once with the same event id, and counted once",
+        "  1,200  dropped, bot: robots, crawlers and monitors, by how they call themselves",
+        "      2  dropped, origin: they came from a page on a host that the site's rules do not allow",
+    ]
+    assert run("check", SITE, "--period", "all").out.splitlines()[1:] == ended.out.splitlines()[1:]
+
+
+def test_check_of_a_site_that_is_none_says_what_to_do(run: Run) -> None:
+    """And a period is one of those there are, of a site."""
+    assert failed(run("check", "b.example")).startswith("footfall: SITE: no site b.example is here")
+    assert failed(run("check", SITE, "--period", "1w")).startswith("footfall: --period: write one of")
+    assert failed(run("check", "--period", "7d")).startswith("footfall: --period: name a site, too")
 
 
 def test_check_says_what_is_fit(run: Run) -> None:
@@ -331,12 +369,15 @@ def test_a_store_that_can_not_be_used_is_one_line(run: Run, place: Path, make: o
 
 
 def test_serve_says_where_to_look(place: Path) -> None:
-    """What is counted, where it is kept, and the address to open."""
+    """What is counted, where it is kept, the address to open, and once how to set a password."""
     with FootfallServer(f"sqlite:///{place}/footfall.db", sites=[SITE]) as server:
         lines = [line for line in server.log.splitlines() if not line.startswith("{")]
-    first, second = lines
+    first, second, third = lines
     assert re.fullmatch(rf"Footfall \S+ counts for {SITE} in sqlite:///{place}/footfall\.db", first)
     assert second == f"Open {server.url}   (Ctrl-C stops)"
+    assert re.fullmatch(
+        rf"Set the dashboard's password, once and within an hour: {re.escape(server.url)}/welcome\?key=[A-Za-z0-9_-]{{32}}", third
+    )
 
 
 def test_serve_says_that_the_port_is_taken(place: Path) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 
-from footfall.counter import Counter, Outcome, Settled
+from footfall.counter import Counter
 from footfall.metrics import Ledger
 from footfall.model import WHOLE_SITE, View
+from footfall.open_batch import Outcome, Settled
 from footfall.stores.redis import RedisStore
 from footfall.stores.redis_urls import read_url
 from tests.servers import RedisServer, TcpProxy

@@ -98,7 +98,7 @@ class TestHome:
         assert reply.headers["content-type"] == "text/html; charset=utf-8"
         assert "2 views in the past minute" in reply.text
         assert "node-1" in reply.text
-        assert "script-src" not in reply.headers["content-security-policy"]
+        assert "unsafe" not in reply.headers["content-security-policy"]
         assert "default-src 'none'" in reply.headers["content-security-policy"]
         assert reply.headers["x-footfall"] == "counted"
         assert await views(client) == 2

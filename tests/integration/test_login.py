@@ -91,7 +91,7 @@ async def test_guessing_is_limited_by_address(app: InProcess, clock: Clock) -> N
 
 async def test_guessing_is_limited_in_all(app: InProcess, clock: Clock) -> None:
     """From however many addresses, at however many instances: the store counts."""
-    another = Passwords(app.parts.store, app.parts.credentials, clock, "the setting's: quick to compare")
+    another = Passwords(app.parts.store, app.parts.credentials, "the setting's: quick to compare")
     for n in range(MAX_ATTEMPTS_OF_ALL):
         assert not await another.check("wrong password", f"198.51.{n}.1")
     assert (await log_in(app)).status_code == 429

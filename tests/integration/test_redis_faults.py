@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from footfall.counter import Counter, Outcome
+from footfall.counter import Counter
 from footfall.metrics import Ledger
 from footfall.model import Span, Tier, View
+from footfall.open_batch import Outcome
 from footfall.stores.redis import RedisStore
 from footfall.stores.redis_keys import site_key
 from footfall.stores.redis_scripts import ScriptClock

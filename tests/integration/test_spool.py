@@ -45,7 +45,7 @@ def means(server: FootfallServer) -> str:
 
 def wait_replayed(server: FootfallServer) -> None:
     """Return once nothing waits in its spool; then its books have to add up."""
-    wait_until(lambda: ledger(server)["spooled"] == 0, "the spool is replayed", seconds=20, shown=server.program.last_words)
+    wait_until(lambda: ledger(server)["spooled"] == 0, "the spool is replayed", seconds=60, shown=server.program.last_words)
     rows = ledger(server)
     assert rows["received"] == rows["counted"] + rows["duplicate"] + rows["dropped"] + rows["failed"], rows
 

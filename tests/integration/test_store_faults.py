@@ -26,12 +26,12 @@ PAGES = [f"/page/{n}" for n in range(20)]
 
 def wait_counted(server: FootfallServer, views: int) -> None:
     """Return once so many views are counted."""
-    wait_until(lambda: total(server) >= views, f"{views} views are counted", seconds=20)
+    wait_until(lambda: total(server) >= views, f"{views} views are counted", seconds=60)
 
 
 def wait_failed(server: FootfallServer, views: int) -> None:
     """Return once so many views have been refused."""
-    wait_until(lambda: ledger(server)["failed"] >= views, f"{views} views are refused", seconds=20)
+    wait_until(lambda: ledger(server)["failed"] >= views, f"{views} views are refused", seconds=60)
 
 
 def assert_try_again(reply: Reply) -> None:
@@ -51,7 +51,7 @@ class TestLockedDatabase:
         def ask_while_locked() -> None:
             assert view(server, "/before").status == 204
             with locked(database):
-                wait_until(lambda: not is_ready(server), "readiness goes", seconds=5)
+                wait_until(lambda: not is_ready(server), "readiness goes", seconds=30)
                 refusal = view(server, "/meanwhile")
                 assert_try_again(refusal)
                 assert 0.5 < refusal.seconds < 4, "a view waits for COMMIT_TIMEOUT, and not for longer"
@@ -229,7 +229,7 @@ async def test_a_full_disk_costs_no_acknowledged_view(
         server.fill()
         wait_failed(server, 100)
         assert_try_again(view(server, "/plain"))
-        wait_until(lambda: not is_ready(server), "readiness goes", seconds=20)  # the last pages are left to its small writes
+        wait_until(lambda: not is_ready(server), "readiness goes", seconds=60)  # the last pages are left to its small writes
         assert_try_again(ask(server, "/readyz"))
         assert ask(server, "/", accept=HTML).status == 503
         assert total(server) >= 200

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter as Tally
 from collections.abc import Iterable
 
-from footfall.model import Batch, Receipt
+from footfall.model import Batch, Drop, Receipt
 from footfall.stores.memory import MemoryStore
 from tests.contract.conftest import SITE, Clock
 
@@ -64,6 +64,13 @@ class Books:
 
     def __init__(self) -> None:
         self.rows: Tally[tuple[str, str]] = Tally()
+
+    def dropped(self, drop: Drop) -> None:
+        self.rows[drop.site or "", "received"] += 1
+        self.rows[drop.site or "", drop.reason.value] += 1
+
+    def refused(self, site: str, views: int) -> None:
+        self.rows[site, "too-many-pages"] += views
 
     def received(self, site: str, views: int) -> None:
         self.rows[site, "received"] += views

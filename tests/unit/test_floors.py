@@ -19,27 +19,38 @@ FLOORS = {
     "footfall": 0,
     "errors": 0,
     "model": 0,
+    "site": 0,
     "settings": 1,
     "instance": 1,
     "logging_setup": 1,
+    "error_reporting": 1,
     "intake": 2,
     "stores": 2,
+    "open_batch": 2,
     "counter": 3,
+    "sites": 3,
+    "salts": 3,
+    "shares": 3,
+    "access": 3,
+    "client": 3,
     "spool": 3,
     "live": 3,
     "metrics": 3,
     "importer": 3,
     "reads": 3,
+    "backup": 3,
+    "export": 3,
     "web": 4,
     "terminal": 4,
     "middleware": 5,
     "cli": 5,
+    "commands": 5,
     "server": 5,
     "__main__": 5,
 }
 
 #: Doors between two rooms of one floor, (from, to). All other imports go down.
-DOORS = frozenset({("cli", "server"), ("__main__", "cli")})
+DOORS = frozenset({("site", "errors"), ("cli", "server"), ("cli", "commands"), ("__main__", "cli")})
 
 MAX_LINES = 400
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
 
 from footfall.errors import BadInput, StoreUnavailable
 from footfall.intake.visitors import Visitors
-from footfall.model import DAY
+from footfall.model import DAY, Document
 from footfall.salts import Salts
 from footfall.shares import REPEAT_SECONDS, ROW_SECONDS, Shares
 from footfall.site import Rules, Visibility
@@ -57,6 +58,29 @@ async def test_of_two_who_change_a_site_at_once_one_succeeds(store: MemoryStore)
     _, version = here.document("a.example")
     assert await there.save("a.example", {"site_rate": 2}, version=version)
     assert not await here.save("a.example", {"site_rate": 3}, version=version)
+
+
+async def test_an_older_look_does_not_undo_a_change(store: MemoryStore) -> None:
+    """A look at the store that was under way while a site was made does not take the site away again."""
+    sites = sites_at(store)
+    look, arrived, go_on = store.documents, asyncio.Event(), asyncio.Event()
+
+    async def slow(kind: str) -> list[Document]:
+        found = await look(kind)
+        if not arrived.is_set():
+            arrived.set()
+            await go_on.wait()
+        return found
+
+    store.documents = slow  # type: ignore[method-assign]
+    refreshing = asyncio.create_task(sites.refresh())
+    await arrived.wait()
+    saving = asyncio.create_task(sites.save("c.example", {}))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(refreshing, saving)
+    assert sites.get("c.example") is not None
 
 
 async def test_what_the_settings_declare_wins(store: MemoryStore) -> None:
@@ -132,6 +156,23 @@ async def test_without_a_salt_nobody_is_hashed(store: MemoryStore, clock: Clock)
     assert visitors.hash("a.example", "", b"") is None
     clock.advance(DAY)
     assert visitors.hash("a.example", "192.0.2.1", b"") is None
+
+
+async def test_a_salt_is_forgotten_though_the_store_is_away(store: MemoryStore, clock: Clock) -> None:
+    """An hour after its day, by this process too."""
+    visitors = Visitors(clock)
+    salts = Salts(store, visitors, clock)
+    await salts.renew()
+    day = int(clock()) // DAY
+    clock.set((day + 1) * DAY + VISITOR_GRACE)
+
+    async def away(_kind: str, _key: str) -> object:
+        raise StoreUnavailable("away")
+
+    store.document = away  # type: ignore[assignment, method-assign]
+    with pytest.raises(StoreUnavailable):
+        await salts.renew()
+    assert visitors.hash("a.example", "192.0.2.1", b"", day) is None
 
 
 # Shares

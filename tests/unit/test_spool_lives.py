@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from footfall.counter import Counter, Outcome
+from footfall.counter import Counter
 from footfall.errors import NotAcknowledged
 from footfall.metrics import Ledger
 from footfall.model import Tier, View
+from footfall.open_batch import Outcome
 from tests.contract.conftest import SITE, START, Clock, bucket_of
 from tests.unit.spooling import Bench, part, until
 
@@ -194,7 +195,7 @@ async def test_views_that_go_past_the_spool_are_counted_while_others_wait(bench:
     outcomes = set()
     while bench.views("spooled"):
         outcomes.add((await counter.count(A)).outcome)
-        if len(bench.store.applied_batches) == 5:
+        if len(bench.store.applied_batches) >= 5 and Outcome.SPOOLED not in outcomes:
             bench.store.is_away = True
             outcomes.add((await counter.count(A)).outcome)
             bench.store.is_away = False

@@ -289,7 +289,7 @@ def _credentials(store: Store) -> Credentials:
 
 
 def _passwords(store: Store, settings: Settings) -> Passwords:
-    return Passwords(store, _credentials(store), time.time, settings.admin_password)
+    return Passwords(store, _credentials(store), settings.admin_password)
 
 
 def _changes(written: list[str] | None) -> Mapping[str, Any]:

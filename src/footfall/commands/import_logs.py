@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import datetime
 import os
-import signal
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
@@ -20,6 +19,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.status import Status
 
+from footfall.commands.opening import stopped_by_signals
 from footfall.errors import BadInput, StoreUnavailable
 from footfall.importer import DryRun, Follow, Import, Log, Summary, open_log
 from footfall.intake.addresses import Addresses
@@ -78,17 +78,22 @@ class _Judging(NamedTuple):
     def begin(cls, store: Store, settings: Settings, site: str | None) -> Self:
         sites = Sites(store, settings.sites, settings.public_sites, settings.rules)
         visitors = Visitors(time.time)
-        means = Means(
-            Agents(),
-            TraitReader(),
-            Addresses(),  # a log's address is the one that the server had found out
-            Countries(settings.country_header, settings.country_database),
-            visitors,
-            Rates(),
-            Openers(visitors.today),
-        )
         otherwise = None if site is None else sites.get(site) or Site(site, settings.rules)
-        return cls(sites, Salts(store, visitors, time.time), LogJudge(Intake(sites, means), sites, otherwise))
+        return cls(sites, Salts(store, visitors, time.time), LogJudge(intake_of(settings, sites, visitors), sites, otherwise))
+
+
+def intake_of(settings: Settings, sites: Sites, visitors: Visitors) -> Intake:
+    """What judges the views that an import brings."""
+    means = Means(
+        Agents(),
+        TraitReader(),
+        Addresses(),  # a log's address is the one that the server had found out
+        Countries(settings.country_header, settings.country_database),
+        visitors,
+        Rates(),
+        Openers(visitors.today),
+    )
+    return Intake(sites, means)
 
 
 async def import_logs(store: Store, settings: Settings, wanted: Wanted) -> None:
@@ -129,7 +134,7 @@ async def follow_log(store: Store, settings: Settings, wanted: Wanted) -> None:
     judging = _Judging.begin(store, settings, wanted.site)
     importing = Import(store, judging.judge, _form(wanted), attempts=_FOR_EVER, pause=pause, is_stopped=stop.is_set)
     (file,) = wanted.files
-    with _named_arguments(), _stopped_by_signals(stop), _status(err, importing, file) as status:
+    with _named_arguments(), stopped_by_signals(stop), _status(err, importing, file) as status:
         async with _kept_fresh(judging):
             await Follow(
                 file,
@@ -185,18 +190,6 @@ def _named_arguments() -> Iterator[None]:
         yield
     except BadInput as error:
         raise BadInput({"log": "FILE", "site": "--site"}.get(error.field, error.field), error.mend) from None
-
-
-@contextlib.contextmanager
-def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
 
 class _Told:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Annotated
@@ -55,9 +56,7 @@ def known_site(written: str, settings: Settings) -> str:
     """The same, with a note where the settings name no such site."""
     name = read_site(written)
     if name not in settings.sites:
-        note = (
-            f" {name} is not in {PREFIX}SITES: unless it was made, no server with these settings counts for it or shows it"
-        )
+        note = f" {name} is not in {PREFIX}SITES: unless it was made, no server with these settings counts for it or shows it"
         say(console(stderr=True), ("note:", "yellow"), note)
     return name
 
@@ -84,3 +83,16 @@ def with_store(settings: Settings, run: Callable[[Store], Awaitable[None]]) -> N
             await store.close()
 
     asyncio.run(work())
+
+
+@contextlib.contextmanager
+def stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Set `stop` when SIGINT or SIGTERM comes, in place of what they would do."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

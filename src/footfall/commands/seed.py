@@ -1,0 +1,129 @@
+"""`footfall site seed`: starting totals, for those who come from another counter that tells no days.
+
+They are added to the totals of pages and of the site and to nothing else: no window, no day, no month that anybody looks at. Each
+has a name and is added once under it, however often the command is run, and however it ended.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from footfall.commands.opening import SiteArgument, StoreOption, known_site, settings_with, whole_number, with_store
+from footfall.errors import BadInput
+from footfall.intake.pages import BadPage, normalise
+from footfall.model import MAX_BATCH_ENTRIES, WHOLE_SITE, Batch, SiteBatch
+from footfall.stores import Store
+from footfall.terminal import console, say
+
+#: A total may begin with so many views.
+MOST_VIEWS = 10**12
+
+#: A view of so long ago that every tier skips it but months and the total, which are kept for ever: the beginning of Unix time.
+LONG_AGO = 0
+
+#: Views of the site that no page has are counted as this page's, which is then forgotten: the site's own line keeps them.
+_NO_PAGE = "/(views of no page)"
+
+
+def seed(
+    site: SiteArgument,
+    page: Annotated[str | None, typer.Argument(metavar="PAGE", help="The page's path.", show_default=False)] = None,
+    views: Annotated[str | None, typer.Argument(metavar="N", help="So many views.", show_default=False)] = None,
+    site_total: Annotated[
+        str | None,
+        typer.Option("--site-total", metavar="N", help="Views of the site beside those of its pages.", show_default=False),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="FILE", help="A line a page: its path, a comma, its views.", show_default=False),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", metavar="TEXT", help="Another one adds once more.  [default: told by what is seeded]", show_default=False
+        ),
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Begin totals with views that another counter has counted. Done once, however often it is run."""
+    settings = settings_with(store=store)
+    if [page is not None, site_total is not None, file is not None].count(True) != 1 or (page is None) != (views is None):
+        raise BadInput("PAGE", "give a page and its views, or --site-total, or --csv")
+    totals: Mapping[str, int]
+    if file is not None:
+        totals = read_totals(file)
+        told = "csv:" + hashlib.sha256(repr(sorted(totals.items())).encode()).hexdigest()
+    elif page is not None:
+        totals = {_page(page, "PAGE"): whole_number("N", views or "", 1, MOST_VIEWS)}
+        told = f"page:{next(iter(totals))}"
+    else:
+        totals = {WHOLE_SITE: whole_number("--site-total", site_total or "", 1, MOST_VIEWS)}
+        told = "site"
+    site = known_site(site, settings)
+
+    async def run(opened: Store) -> None:
+        done = await add_totals(opened, site, totals, f"name:{name}" if name is not None else told)
+        number = sum(totals.values())
+        if done:
+            where = "the site" if WHOLE_SITE in totals else f"{len(totals):,} {'page' if len(totals) == 1 else 'pages'}"
+            say(console(), (f"{number:,} views", "bold"), f" added to the total of {where} of {site}")
+        else:
+            say(console(), "nothing added: this was done before; with another --name it is done once more")
+
+    with_store(settings, run)
+
+
+async def add_totals(store: Store, site: str, totals: Mapping[str, int], name: str) -> bool:
+    """Add views to the totals of pages (or WHOLE_SITE alone), once under a name; False where that was done before.
+
+    They are an import's views, of LONG_AGO: a batch is applied once, and one that was cut is taken up where it was. Raises
+    StoreError.
+    """
+    writer = "seed:" + hashlib.sha256(name.encode()).hexdigest()
+    rows = sorted((page or _NO_PAGE, views) for page, views in totals.items())
+    parts = [rows[first : first + MAX_BATCH_ENTRIES // 2] for first in range(0, len(rows), MAX_BATCH_ENTRIES // 2)]
+    before = await store.applied(site, writer)
+    for sequence, part in enumerate(parts, 1):
+        if sequence > before:
+            timed = {(page, LONG_AGO): views for page, views in part}
+            await store.commit(Batch(writer, sequence, {site: SiteBatch(timed=timed)}, lasting=True))
+    if WHOLE_SITE in totals:
+        await store.forget(site, _NO_PAGE)
+    return before < len(parts)
+
+
+def read_totals(file: Path) -> Mapping[str, int]:
+    """Totals by page from a CSV of two columns, with or without a head. Raises BadInput naming the line at fault."""
+    totals: dict[str, int] = {}
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            for number, row in enumerate(csv.reader(lines), 1):
+                if not row or (number == 1 and not row[0].startswith("/")):
+                    continue
+                if len(row) != 2:
+                    raise BadInput("--csv", f"line {number} has {len(row)} columns; write a path, a comma, and its views")
+                page = _page(row[0], f"--csv: line {number}")
+                totals[page] = totals.get(page, 0) + whole_number(f"--csv: line {number}", row[1].strip(), 0, MOST_VIEWS)
+    except OSError as error:
+        raise BadInput("--csv", f"can't read {str(file)!r} ({error.strerror}); name a file that is there") from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise BadInput(
+            "--csv", f"{str(file)!r} is no CSV in UTF-8 ({error}); write a line a page: its path, a comma, its views"
+        ) from None
+    found = {page: views for page, views in totals.items() if views}
+    if not found:
+        raise BadInput("--csv", f"{str(file)!r} has no views; write a line a page: its path, a comma, its views")
+    return found
+
+
+def _page(written: str, field: str) -> str:
+    try:
+        return normalise(written.strip())
+    except BadPage as error:
+        raise BadInput(field, f"{error}; write a path, as in /blog/post") from None

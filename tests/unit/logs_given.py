@@ -1,0 +1,35 @@
+"""What judges logs in tests, made as the server makes it: no salts, so no visitors; no limits."""
+
+from __future__ import annotations
+
+from footfall.intake.addresses import Addresses
+from footfall.intake.agents import Agents
+from footfall.intake.countries import Countries
+from footfall.intake.limits import Openers, Rates
+from footfall.intake.logs import LogJudge
+from footfall.intake.request import Intake, Means
+from footfall.intake.traits import TraitReader
+from footfall.intake.visitors import Visitors
+from footfall.site import Rules, Site
+
+_AGENTS = Agents()
+_TRAITS = TraitReader()
+
+
+def intake_of(*sites: str, rules: Rules = Rules(), visitors: Visitors | None = None) -> Intake:  # noqa: B008 - a frozen value
+    """What judges views of these sites."""
+    visitors = visitors or Visitors(lambda: 0.0)
+    means = Means(_AGENTS, _TRAITS, Addresses(), Countries(), visitors, Rates(), Openers(visitors.today))
+    return Intake({site: Site(site, rules) for site in sites}, means)
+
+
+def judge_of(
+    otherwise: str | None,
+    *sites: str,
+    rules: Rules = Rules(),  # noqa: B008 - a frozen value
+    visitors: Visitors | None = None,
+) -> LogJudge:
+    """What judges the logs of these sites, and of `otherwise` where they name none of them."""
+    named = {site: Site(site, rules) for site in sites}
+    intake = intake_of(*sites, rules=rules, visitors=visitors)
+    return LogJudge(intake, named, None if otherwise is None else Site(otherwise, rules))
