@@ -86,7 +86,9 @@ async def _fill(store: Store, clock: Clock) -> None:
         rate = 9 + 5 * math.sin(second / 7) + drawn.uniform(-4, 6)
         views_now = {page: max(0, round(rate / (place + 1.2))) for place, page in enumerate(PAGES)}
         visitors: dict[tuple[str, int | None], set[int]] = {
-            (page, None): {drawn.getrandbits(7) << 40 | 1 for _ in range(n)} for page, n in views_now.items() if n
+            (page, None): {random.Random(drawn.getrandbits(8)).getrandbits(64) for _ in range(n)}
+            for page, n in views_now.items()
+            if n
         }
         pages = {page: n for page, n in views_now.items() if n}
         await store.commit(Batch("pictures", second + 1, {SITE: SiteBatch(pages=pages, visitors=visitors)}))

@@ -70,7 +70,7 @@ async def test_numbers_that_are_not_public_are_not_shown(visitor: Visitor, put: 
     site = "private.example"
     with FootfallServer("memory://", sites=["open.example", site], settings={"PUBLIC_SITES": "open.example"}) as server:
         tag = f'<script async src="{server.url}/footfall.js" data-site="{site}"></script>'
-        async with visitor.page.expect_response("**/api/v1/sites/private.example/**") as asked:
+        async with visitor.page.expect_response("**/counter/private.example.json**") as asked:
             await visitor.open(put("/a", f"{tag}<b data-footfall=total>many</b>"))
         assert (await asked.value).status == 401
         await expect(visitor.page.locator("b")).to_have_text("many")

@@ -35,9 +35,12 @@ MS = DEADLINE * 1000
 #: How the pages are looked at: what a browser says of itself.
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light"},
-    "dark": {"color_scheme": "dark"},
-    "phone": {"viewport": {"width": 375, "height": 700}, "has_touch": True},
-    "no motion, more contrast": {"reduced_motion": "reduce", "contrast": "more"},
+    "a phone, dark, without motion": {
+        "viewport": {"width": 375, "height": 700},
+        "has_touch": True,
+        "color_scheme": "dark",
+        "reduced_motion": "reduce",
+    },
 }
 
 #: Collects layout shifts from before the first of them.
