@@ -8,6 +8,7 @@ It promises that what it leaves out is listed here by name. It reads no configur
 from __future__ import annotations
 
 import compileall
+import marshal
 import os
 import py_compile
 import re
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +43,7 @@ NOT_NEEDED = (
 NOT_CALLED = (
     "anyio/_backends/_trio.py",
     "anyio/pytest_plugin.py",
-    "cffi", # argon2 calls _cffi_backend, which needs neither this nor its parser of C
+    "cffi",  # argon2 calls _cffi_backend, which needs neither this nor its parser of C
     "click/testing.py",
     "pycparser",
     "pydantic/mypy.py",
@@ -65,6 +67,9 @@ LOADED_BY_NAME = "libgcc_s.so.1"
 #: The base image's bundle of public authorities.
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
+#: Bytes that stand before the code in a .pyc file (PEP 552).
+PYC_HEADER_BYTES = 16
+
 #: The earliest time that a zip archive knows.
 NO_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -87,7 +92,6 @@ def main(packages: Path, root: Path) -> None:
             if module.name not in ("__init__.py", "_mapping.py"):
                 module.unlink()
     compile_all(root, inside(root, sites / "footfall"))
-    pack([inside(root, library), inside(root, sites)], inside(root, packed_library(library)))
 
     program = inside(root, interpreter)
     program.parent.mkdir(parents=True, exist_ok=True)
@@ -98,11 +102,12 @@ def main(packages: Path, root: Path) -> None:
         link.symlink_to(interpreter)
     for command in ("footfall", "footfall-ready"):
         shutil.copy(Path(__file__).parent / command, root / "usr/bin" / command)
-
     add_libraries(root, program)
     for binary in binaries(root):
         subprocess.run(["strip", "--strip-unneeded", binary], check=True)
     add_settings(root)
+
+    pack(inside(root, library), inside(root, sites), at_start(root))
 
 
 def inside(root: Path, path: Path) -> Path:
@@ -130,26 +135,57 @@ def compile_all(root: Path, documented: Path) -> None:
             source.unlink()
 
 
-def packed_library(library: Path) -> Path:
-    """The archive that every Python looks in before it looks into the folder of its library: pythonXY.zip beside it."""
-    return library.parent / f"python{sys.version_info.major}{sys.version_info.minor}.zip"
+def at_start(root: Path) -> set[str]:
+    """The modules that a server imports when it starts, as the interpreter in `root` tells: so the build fails where it can't."""
+    program = "import sys, footfall.cli, footfall.server; footfall.server.application(); print(*sys.modules)"
+    environment = {"FOOTFALL_STORE": "memory://", "FOOTFALL_SITES": "localhost"}
+    started = subprocess.run(
+        ["chroot", root, "/usr/bin/python3", "-I", "-c", program],
+        env=environment | {"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if started.returncode:
+        raise SystemExit(f"assemble: what was put together does not start:\n{started.stderr}")
+    return set(started.stdout.split())
 
 
-def pack(folders: list[Path], archive: Path) -> None:
-    """Move into an archive all modules of these folders, and all packages that hold nothing but modules.
+def pack(library: Path, sites: Path, wanted: set[str]) -> None:
+    """Move all modules of these folders into two archives, and all packages that hold nothing but modules.
 
-    What has files or binaries of its own stays a folder: not all of those who read them know that a module may lie in an
-    archive. The archive is the same for the same modules.
+    Those that are `wanted` at the start go into the archive of `_at_start`, the others into one that every Python looks in before
+    it looks into the folder of its library: pythonXY.zip beside that. What has files or binaries of its own stays a folder: not
+    all of those who read them know that a module may lie elsewhere. The archives are the same for the same modules.
     """
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
-        for folder in folders:
+    gathered: dict[str, tuple[bool, bytes]] = {}
+    with zipfile.ZipFile(
+        library.parent / f"python{sys.version_info.major}{sys.version_info.minor}.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9
+    ) as packed:
+        for folder in (library, sites):
             for part in sorted(folder.iterdir()):
                 files = sorted(path for path in part.rglob("*") if path.is_file()) if part.is_dir() else [part]
                 if part.name in NOT_PACKED or not files or any(file.suffix != ".pyc" for file in files):
                     continue
                 for file in files:
-                    packed.writestr(_entry(file.relative_to(folder)), file.read_bytes())
+                    place = file.relative_to(folder)
+                    is_package = file.stem == "__init__"
+                    name = ".".join((place.parent if is_package else place.with_suffix("")).parts)
+                    if name in wanted:
+                        gathered[name] = is_package, file.read_bytes()[PYC_HEADER_BYTES:]
+                    else:
+                        packed.writestr(_entry(place), file.read_bytes())
                 shutil.rmtree(part) if part.is_dir() else part.unlink()
+    (library / "_at_start.bin").write_bytes(zlib.compress(marshal.dumps(gathered), 9))
+    py_compile.compile(
+        str(Path(__file__).parent / "_at_start.py"),
+        str(library / "_at_start.pyc"),
+        "_at_start.py",
+        doraise=True,
+        optimize=2,
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
+    (sites / "_at_start.pth").write_text("import _at_start\n")
 
 
 def _entry(name: Path) -> zipfile.ZipInfo:

@@ -1,4 +1,4 @@
-"""The command line: `footfall serve | count | top | import | check`.
+"""The command line: `footfall serve | count | top`, and all that stands in `commands/`.
 
 An error is one line on standard error and a non-zero status: 2 where the command line itself can't be understood, else 1.
 Whatever a line says comes out as plain text: a control character or markup in a name is shown, not obeyed. Heavy modules are

@@ -47,6 +47,9 @@ MAX_BATCH_BYTES = 4 * 1024 * 1024
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 10.0
 
+#: Random bytes of an event id.
+ID_BYTES = 18
+
 #: A view that was counted more than so many seconds before it is sent brings its own time.
 FRESH_SECONDS = 2
 
@@ -70,6 +73,17 @@ class _Waiting(msgspec.Struct):
     size: int
     since: float
     at: int
+
+
+class _Told(msgspec.Struct):
+    """What a server says became of a batch."""
+
+    received: int
+    counted: int
+    duplicate: int
+    dropped: dict[str, int]
+    bad: list[dict[str, Any]]
+    spooled: int = 0
 
 
 class Client:
@@ -142,7 +156,7 @@ class Client:
             "ip": _text(ip),
             "language": _text(language),
             "campaign": _text(campaign),
-            "event_id": _text(event_id or secrets.token_urlsafe(18)),
+            "event_id": _text(event_id or secrets.token_urlsafe(ID_BYTES)),
         }
         item = {name: value for name, value in fields.items() if value}
         self._queue.append(_Waiting(item, len(msgspec.json.encode(item)), self._monotonic(), int(self._wall())))
@@ -209,11 +223,11 @@ class Client:
             except httpx.HTTPError as error:
                 self._warn(f"{type(error).__name__}: {error}")
             else:
-                if reply.status_code in (200, 202):
-                    self._note(reply)
+                is_taken = reply.status_code in (200, 202)
+                if is_taken and self._note(reply):
                     return
-                self._warn(f"status {reply.status_code}")
-                if reply.status_code < 500 and reply.status_code not in (408, 425, 429):
+                self._warn(f"status {reply.status_code}" + (", but not a Footfall server's reply" if is_taken else ""))
+                if not is_taken and reply.status_code < 500 and reply.status_code not in (408, 425, 429):
                     self._give_up(len(batch), f"the server refuses them with status {reply.status_code}")
                     return
             await asyncio.sleep(pause * random.uniform(0.5, 1))
@@ -223,18 +237,21 @@ class Client:
         """A view as it is sent: with its own time where it has waited."""
         return each.item | {"at": each.at} if now > each.since + FRESH_SECONDS else each.item
 
-    def _note(self, reply: httpx.Response) -> None:
-        """Note what became of a batch. Raises ValueError or KeyError where the reply is not a Footfall server's."""
-        body = reply.json()
-        self.stats.counted += body["counted"] + body.get("spooled", 0)
-        self.stats.duplicate += body["duplicate"]
-        self.stats.dropped += sum(body["dropped"].values())
-        self.stats.bad += body.get("received", 0) - sum(
-            (body["counted"], body["duplicate"], body.get("spooled", 0), sum(body["dropped"].values()))
-        )
-        for bad in body["bad"]:
-            _log.warning("a view can't be counted: %s: %s", bad["field"], bad["mend"])
+    def _note(self, reply: httpx.Response) -> bool:
+        """Note what became of a batch; False where the reply does not say so."""
+        try:
+            told = msgspec.json.decode(reply.content, type=_Told)
+        except msgspec.MsgspecError:
+            return False
+        counted, dropped = told.counted + told.spooled, sum(told.dropped.values())
+        self.stats.counted += counted
+        self.stats.duplicate += told.duplicate
+        self.stats.dropped += dropped
+        self.stats.bad += told.received - counted - told.duplicate - dropped
+        for bad in told.bad:
+            _log.warning("a view can't be counted: %s: %s", bad.get("field"), bad.get("mend"))
         self._has_warned = False
+        return True
 
     def _give_up(self, views: int, why: str) -> None:
         if views:

@@ -13,9 +13,9 @@ import sys
 import time
 
 from footfall.counter import Counter
-from footfall.open_batch import Outcome
 from footfall.metrics import Ledger
 from footfall.model import DEFAULT_RETENTION, WHOLE_SITE, View
+from footfall.open_batch import Outcome
 from footfall.stores import open_store
 
 SITE = "example.com"

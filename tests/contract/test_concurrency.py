@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from footfall.counter import Counter
-from footfall.open_batch import Outcome, Settled
 from footfall.metrics import Ledger
 from footfall.model import WHOLE_SITE, Batch, Count, SiteBatch, Span, Tier, View
+from footfall.open_batch import Outcome, Settled
 from footfall.stores import Store
 from tests.contract.conftest import SITE, Backend, Clock, Writer, count_of, placed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
@@ -35,9 +36,9 @@ async def running(
 ) -> AsyncIterator[InProcess]:
     """Run the application with these settings; its site is example.com unless they say otherwise."""
     chosen = load_settings({"store": "memory://", "sites": SITE, "public_sites": "", **settings}, {}, None)
-    given = (clock,) if clock else ()
-    parts = build(chosen, "here", *given)
-    app: Front = make_app(chosen, "here", *given, parts=parts)
+    chosen_clock = clock or time.time
+    parts = build(chosen, "here", chosen_clock)
+    app: Front = make_app(chosen, "here", chosen_clock, parts)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(peer, 12345))
     async with (
         app.app.router.lifespan_context(app.app),

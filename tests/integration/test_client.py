@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 
@@ -11,7 +12,8 @@ import httpx
 import pytest
 
 from footfall import client as client_module
-from footfall.client import GIVE_UP_SECONDS, MAX_BATCH, MAX_WAITING, Client
+from footfall.client import GIVE_UP_SECONDS, ID_BYTES, MAX_BATCH, MAX_WAITING, Client
+from footfall.errors import BadInput
 from tests.integration.in_process import CHROME, SITE, InProcess, running
 
 Answer = Callable[[httpx.Request], httpx.Response | None]
@@ -170,10 +172,56 @@ def test_ids_are_ids() -> None:
     """What the client draws is what a server takes."""
     from footfall.intake.query import read_event_id
 
-    read_event_id(client_module.secrets.token_urlsafe(18))
+    read_event_id(secrets.token_urlsafe(ID_BYTES))
 
 
 async def _until(claim: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not claim():  # noqa: ASYNC110 - any claim can be waited for
             await asyncio.sleep(0.01)
+
+
+async def test_a_field_that_can_not_be_sent_stops_nothing(app: InProcess) -> None:
+    """Halves of surrogate pairs, other things than texts: `count` never raises, and what comes after is counted."""
+    async with counting(app) as client:
+        for page in ("/\ud800", None, 7, b"/bytes", "/a"):
+            client.count(page, user_agent="\udcff")  # type: ignore[arg-type]
+        client.count("/b")
+    assert client.stats.waiting == client.stats.given_up == 0
+    assert client.stats.counted >= 2
+
+
+async def test_a_visitor_s_long_headers_do_not_keep_others_from_being_counted(app: InProcess) -> None:
+    """A server takes no body of any length: fields are cut, and batches are sent in parts."""
+    faulty = Faulty(app)
+    long = "x" * 100_000
+    async with counting(app, faulty) as client:
+        for n in range(MAX_BATCH):
+            client.count(f"/{n}?{long}", referrer=f"https://e.example/{long}", campaign=long, language=long)
+        client.count("/b")
+    assert (client.stats.counted, client.stats.given_up) == (MAX_BATCH + 1, 0)
+    assert faulty.requests > 2
+
+
+async def test_a_reply_of_something_else_is_no_acknowledgement(app: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that a network shows before it lets anybody through says 200: the views are sent again, with their ids."""
+    monkeypatch.setattr(client_module, "FIRST_PAUSE", 0.001)
+
+    class Portal(Faulty):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            reply = await super().handle_async_request(request)
+            return httpx.Response(200, text="<html>", request=request) if self.requests <= 2 else reply
+
+    async with counting(app, Portal(app)) as client:
+        client.count("/a")
+    assert (client.stats.duplicate, client.stats.given_up) == (1, 0)
+    assert await total(app) == 1
+
+
+def test_what_can_not_be_a_token_is_refused_and_not_shown() -> None:
+    """A line break at its end, as a file has it, is nothing; anything else that a header can't hold is told, without it."""
+    Client("http://footfall.example", "ff_abc.def\n", SITE)
+    for token in ("ff_abc\nx.secret", "ff_abc secret", "", "ff_é"):
+        with pytest.raises(BadInput, match="token") as caught:
+            Client("http://footfall.example", token, SITE)
+        assert "secret" not in str(caught.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
@@ -25,15 +26,13 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from footfall.client import Client
-from footfall.middleware import FootfallMiddleware, FootfallWSGIMiddleware
+from footfall.middleware import FootfallMiddleware, FootfallWSGIMiddleware, asgi
 from footfall.model import DEFAULT_RETENTION, WHOLE_SITE
 from footfall.settings import Settings, load_settings
 from footfall.stores import open_store
 from tests.integration.in_process import CHROME, SITE, running
 
 HTML = "<!doctype html><title>a page</title>"
-
-Call = Callable[[str, str, dict[str, str]], tuple[int, str]]
 
 
 @pytest.fixture
@@ -344,3 +343,58 @@ async def test_a_path_that_is_not_ascii_is_the_page_it_is(
     call(counted, "GET", "/é ü".encode().decode("latin-1"))
     await asyncio.to_thread(counted.close)
     assert await totals(settings, "/é ü") == [1]
+
+
+async def test_at_the_end_of_the_process_what_was_shown_is_counted(tmp_path: Path) -> None:
+    """A WSGI server that just ends: the thread that counts is waited for while the store can still be written."""
+    program = f"""
+import sys
+from footfall.middleware import FootfallWSGIMiddleware
+from footfall.settings import load_settings
+settings = load_settings({{"store": "sqlite:///{tmp_path}/footfall.db", "sites": "{SITE}"}}, {{}}, None)
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/html")])
+    return [b"x"]
+counted = FootfallWSGIMiddleware(app, site="{SITE}", settings=settings)
+environ = {{"REQUEST_METHOD": "GET", "PATH_INFO": "/a", "HTTP_USER_AGENT": {CHROME!r}, "REMOTE_ADDR": "203.0.113.7"}}
+for _ in range(3):
+    body = counted(dict(environ), lambda *_: None)
+    list(body)
+    body.close()
+"""
+    ended = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stderr=asyncio.subprocess.PIPE)
+    _, said = await ended.communicate()
+    assert (ended.returncode, said) == (0, b"")
+    settings = load_settings({"store": f"sqlite:///{tmp_path}/footfall.db", "sites": SITE}, {}, None)
+    assert await totals(settings, "/a") == [3]
+
+
+async def test_what_waits_for_a_store_to_open_is_bounded(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that takes long to open, and visitors that come meanwhile: so many are kept for it and no more."""
+    monkeypatch.setattr(asgi, "MAX_UNDER_WAY", 5)
+    opened = asyncio.Event()
+
+    class Sink:
+        shown = 0
+
+        async def start(self) -> None:
+            await opened.wait()
+
+        def count(self, _shown: object) -> None:
+            Sink.shown += 1
+
+        async def stop(self) -> None:
+            return
+
+    app = FootfallMiddleware(starlette_app(), site=SITE, settings=settings)
+    app._sink = Sink()
+    async with asking(app) as client:
+        for _ in range(20):
+            await client.get("/")
+        opened.set()
+        async with asyncio.timeout(30):
+            while Sink.shown < 5:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0)
+        assert Sink.shown == 5
+        await client.get("/")
+        assert Sink.shown == 6

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from footfall.errors import StoreUnavailable
 from footfall.web.views_api import MAX_BYTES, MAX_ITEMS
 from tests.integration.in_process import CHROME, SITE, InProcess, running
 
@@ -180,3 +181,40 @@ async def test_no_body_makes_the_server_fail(app: InProcess, body: bytes) -> Non
     """It counts, or says what is wrong."""
     reply = await app.client.post(VIEWS, content=body, headers=await app.token(f"write:{SITE}"))
     assert reply.status_code in (200, 400)
+
+
+async def test_a_token_s_views_open_any_number_of_pages() -> None:
+    """The limit on new pages a day is not for them; it is for everybody else."""
+    async with running(pages_per_day=3) as app:
+        reply = await handed_in(app, [{"page": f"/{n}"} for n in range(10)])
+        assert (reply["counted"], reply["dropped"]) == (10, {})
+        now = (await app.client.get(COUNT, headers=await app.token("admin"))).json()
+        assert (now["views"], now["total"]) == (10, 10)
+        for n in range(4):
+            last = await app.client.get("/count", params={"s": SITE, "p": f"/visited/{n}"})
+        assert last.headers["x-footfall"] == "dropped; reason=too-many-pages"
+
+
+async def test_a_refused_view_is_a_drop_and_no_fault() -> None:
+    """Where the store does not tell its time, a view without one is held to the limit."""
+    async with running(pages_per_day=3) as app:
+
+        async def away(*_: object) -> object:
+            raise StoreUnavailable("away")
+
+        app.parts.store.counts = away  # type: ignore[method-assign, assignment]
+        reply = await handed_in(app, [{"page": f"/{n}"} for n in range(10)])
+        assert (reply["counted"], reply["dropped"]) == (3, {"too-many-pages": 7})
+
+
+async def test_a_site_that_is_removed_while_views_come_is_gone(app: InProcess) -> None:
+    """404, and nothing is counted."""
+    await app.parts.sites.save("gone.example", {}, version=0)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b'{"page": "/a"}\n'
+        await app.parts.sites.remove("gone.example")
+        yield b'{"page": "/b"}\n'
+
+    reply = await app.client.post("/api/v1/sites/gone.example/views", content=slowly(), headers=await app.token("admin"))
+    assert reply.status_code == 404

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from footfall.intake.addresses import Addresses
 from footfall.intake.agents import Agents
@@ -20,7 +20,8 @@ CHROME = b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, 
 NOON = 20_000 * DAY + DAY // 2
 
 
-class Bench(NamedTuple):
+@dataclass(frozen=True)
+class Bench:
     """An intake and what it was built of."""
 
     intake: Intake

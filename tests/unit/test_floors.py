@@ -49,8 +49,17 @@ FLOORS = {
     "__main__": 5,
 }
 
-#: Doors between two rooms of one floor, (from, to). All other imports go down.
-DOORS = frozenset({("site", "errors"), ("cli", "server"), ("cli", "commands"), ("__main__", "cli")})
+#: Doors that do not lead down, (from, to). All other imports do.
+DOORS = frozenset(
+    {
+        ("site", "errors"),
+        ("cli", "server"),
+        ("cli", "commands"),
+        ("__main__", "cli"),
+        ("footfall", "client"),  # what programs import, loaded when it is asked for
+        ("footfall", "middleware"),
+    }
+)
 
 MAX_LINES = 400
 

@@ -233,7 +233,7 @@ async def test_too_few_replicas_are_no_acknowledgement() -> None:
             for call in (writer.count({"/": 1}), store.ping()):
                 with pytest.raises(StoreUnavailable, match=r"0 of 1 replicas"):
                     await call
-            assert await total_of(store, "/") == 1
+            assert await total_of(store, "/") == 0  # not even the site's name in the list was confirmed
             await follow(replica, server)
             await writer.again()
             assert await total_of(reader, "/") == 1
@@ -244,6 +244,7 @@ async def test_too_few_replicas_are_no_acknowledgement() -> None:
                     await writer.count({"/": 1})
                 with pytest.raises(StoreUnavailable, match=r"0 of 1 replicas"):
                     await writer.again()
+                assert await total_of(store, "/") == 2
             finally:
                 replica.resume()
             await writer.again()

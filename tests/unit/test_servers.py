@@ -93,6 +93,15 @@ class TestRedis:
         assert not exists(server.pid)
         assert not server.folder.exists()
 
+    def test_oldest_named(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """OLDEST_REDIS names the program of the oldest Redis where no package has it; a name that is none is said."""
+        program = tmp_path / "redis-server"
+        monkeypatch.setenv("OLDEST_REDIS", str(program))
+        with pytest.raises(ServerError, match=f"OLDEST_REDIS names {program}, which is no file"):
+            _ = Engine.OLDEST_REDIS.path
+        program.touch()
+        assert Engine.OLDEST_REDIS.path == program
+
     def test_addresses(self) -> None:
         """A server with a password is reached by its URL, over TCP and over its Unix socket, and not without the password."""
         with RedisServer(password="p@ss w/rd", socket=True) as server:

@@ -30,7 +30,7 @@ function site({ dataset }: HTMLScriptElement): string {
 /** The numbers of a page; undefined where they can't be read, or not by everyone. */
 export async function readNumbers(tag: HTMLScriptElement, page: string): Promise<Numbers | undefined> {
   try {
-    const reply = await fetch(address(tag, `api/v1/sites/${site(tag)}/count`, page));
+    const reply = await fetch(address(tag, `counter/${site(tag)}.json`, page));
     return reply.ok ? await reply.json() : undefined;
   } catch {
     return undefined;

@@ -13,7 +13,8 @@ from typing import Any
 from footfall.model import OTHER, Dump, Section, Tier
 from footfall.stores.redis_calls import Scripts
 
-#: Rows that one call of a script adds.
+#: Rows that one call of a script gives, about, or adds.
+DUMPED_AT_ONCE = 2000
 LOADED_AT_ONCE = 2000
 
 #: Tiers that minutes are folded into.
@@ -28,9 +29,10 @@ async def dump(scripts: Scripts, site: str, section: Section, tier: Tier, after:
             await _settle(scripts, site, tier)
     else:
         born, start, place = json.loads(after)
-    at, rows = 0, []
+    at, rows = 0, list[tuple[int | str, ...]]()
     while start >= 0 and (len(rows) < limit or not rows):
-        reply = await scripts.ask(f"dump_{section.value}", site, tier=tier.value, born=born, start=start, place=place)
+        arguments: dict[str, Any] = {"tier": tier.value, "born": born, "start": start, "place": place}
+        reply = await scripts.ask(f"dump_{section.value}", site, most=min(limit, DUMPED_AT_ONCE), **arguments)
         at, born, start, place, more = reply[0], reply[1].decode(), reply[2], reply[3].decode(), reply[4]
         rows += [tuple(word.decode() if isinstance(word, bytes) else word for word in row) for row in more]
     return Dump(at, rows, None if start < 0 else json.dumps([born, start, place]))

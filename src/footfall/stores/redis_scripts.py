@@ -13,11 +13,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+#: What a commit does with all that is known of visits.
+_DETAILS = ("fold_traits", "traits", "page_traits", "visitors")
+
 #: What each script is made of besides clock.lua, in this order; the last part is its own file.
 PARTS: Mapping[str, tuple[str, ...]] = {
     "applied": ("site", "applied"),
     "breakdown": ("site", "pages", "breakdown"),
-    "commit": ("site", "slide", "fold", "pages", "begin", "ids", "opening", "fold_traits", "traits", "page_traits", "visitors", "commit"),
+    "commit": ("site", "slide", "fold", "pages", "begin", "ids", "opening", *_DETAILS, "commit"),
     "counts": ("site", "counts"),
     "dump_traits": ("site", "pages", "dump", "dump_traits"),
     "dump_views": ("site", "dump", "dump_views"),

@@ -1,11 +1,13 @@
--- Dumping a site, some 2,000 rows a call. args: born, "" at the first call; tier; start and place, where to go on, 0 and "" at the
--- first call. Gives back [now, born, next start or -1 where these were the last rows, next place, rows].
+-- Dumping a site, some args.most rows a call. args: born, "" at the first call; tier; start and place, where to go on, 0 and "" at
+-- the first call. Gives back [now, born, next start or -1 where these were the last rows, next place, rows].
 
-local rows, budget = {}, 2000
+local rows, work = {}, 1000 -- work: what may still be looked at
 
 local function row(...)
   rows[#rows + 1] = { ... }
 end
+
+local function is_enough() return #rows >= args.most or work <= 0 end
 
 local function is_over() return not state or args.born ~= '' and args.born ~= state.born end
 
@@ -17,12 +19,12 @@ local function each_bucket(oldest, read)
   local place, last = args.start == start and args.place or '', start_of(args.tier, reach())
   while start <= last do
     if start >= oldest then place = read(start, place) else place = nil end
-    budget = budget - 2
+    work = work - 1
     if not place then
       if args.tier == 'total' then break end
       place, start = '', args.tier == 'month' and start_of('month', start + 32 * 86400) or start + WIDTH[args.tier]
     end
-    if start <= last and #rows >= budget then return { now, state.born, start, place, rows } end
+    if start <= last and is_enough() then return { now, state.born, start, place, rows } end
   end
   return { now, state.born, -1, '', rows }
 end

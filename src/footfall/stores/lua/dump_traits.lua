@@ -17,14 +17,14 @@ local function page_rows(start, page)
   for word, n in pairs(traits_of(args.tier, start, page)) do
     if n > 0 then row(start, page, state.dims[LETTERS:find(word:sub(1, 1), 1, true)], value_of(word), n) end
   end
-  budget = budget - 5
+  work = work - 3
 end
 
 -- Pages of an hour that is not folded are met by their numbers in the day: then it does not matter how far the folding has come.
 local function read_numbers(start, place)
   local number, places = tonumber(place), places_key(start_of('day', start))
   local last = tonumber(call('HGET', places, '#') or 0)
-  while number < last and #rows < budget do
+  while number < last and not is_enough() do
     number = number + 1
     local page = call('HGET', places, '#' .. number)
     if page then page_rows(start, page) end

@@ -6,7 +6,7 @@ return each_bucket(oldest_visitors(args.tier), function(start, place)
     local page, visitors = found[2][i], tonumber(found[2][i + 1])
     if has_sketches then
       visitors = visitors + call('PFCOUNT', sketch_key(args.tier, start, page))
-      budget = budget - 5
+      work = work - 3
     end
     if visitors > 0 then row(start, page, visitors) end
   end
