@@ -88,10 +88,13 @@ class Application:
         raw = [(name.encode(), value.encode()) for name, value in sent.items()]
         target, _, query = path.partition("?")
 
+        whole = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
         async def receive() -> dict[str, Any]:
-            if started.done():
-                await asyncio.sleep(3600)
-            return {"type": "http.request", "body": b"", "more_body": False}
+            for message in whole:
+                return message
+            await asyncio.sleep(3600)  # it goes on watching, and is cut off when its reply has begun
+            return {"type": "http.disconnect"}
 
         async def send(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start" and not started.done():

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -195,10 +196,17 @@ def test_a_store_that_is_away_is_said_in_one_line(engine: Engine) -> None:
 def test_it_starts_quickly(engine: Engine, tmp_path: Path) -> None:
     """From the start of its process to the first answer of /readyz it takes less than half a second of a core.
 
-    Its files are run without a container: what podman adds is none of the image's, and in a container no process can go before
-    the others of a busy machine.
+    Its files are run in memory and without a container: what podman adds is none of the image's, nor is what the disk of a busy
+    machine takes; and in a container no process can go before the machine's others.
     """
-    root = files(engine, tmp_path)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
+        took = starts(engine, files(engine, Path(memory)), tmp_path)
+    _log.info("started in %.2f s, the best of %d", min(took), len(took))
+    assert min(took) < START_SECONDS, took
+
+
+def starts(engine: Engine, root: Path, folder: Path) -> list[float]:
+    """How long the image's server took to start, until that was quick enough or STARTS times, in seconds."""
     environment = dict(setting.split("=", 1) for setting in engine.inspect("image", "footfall")["Config"]["Env"])
     command = ["chrt", "--fifo", "50", "chroot", "--userspec=10001:10001", str(root), "footfall", "serve"]
     search = os.pathsep.join([environment["PATH"], "/usr/sbin", "/sbin"])
@@ -207,11 +215,10 @@ def test_it_starts_quickly(engine: Engine, tmp_path: Path) -> None:
         port = free_port()
         own = environment | {"PATH": search, "FOOTFALL_PORT": str(port)}
         before = time.monotonic()
-        server = Program("footfall", command, folder=tmp_path, log=tmp_path / "server.log", environment=own)
+        server = Program("footfall", command, folder=folder, log=folder / "server.log", environment=own)
         took.append(first_answer(port) - before)
         server.stop()
-    _log.info("started in %.2f s, the best of %d", min(took), len(took))
-    assert min(took) < START_SECONDS, took
+    return took
 
 
 def first_answer(port: int) -> float:
