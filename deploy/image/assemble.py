@@ -27,7 +27,7 @@ USER_ID = 10001
 #: Parts of the standard library that a server does not import: tests, windows, mail, XML, codecs of East Asia, and what builds,
 #: installs, measures and debugs.
 NOT_NEEDED = (
-    "site-packages dist-packages __pycache__ sitecustomize.py LICENSE.txt EXTERNALLY-MANAGED config-* __phello__ test tests"
+    "site-packages dist-packages __pycache__ sitecustomize.py EXTERNALLY-MANAGED config-* __phello__ test tests"
     " _pyrepl curses idlelib tkinter turtledemo turtle.py antigravity.py this.py"
     " ensurepip lib2to3 venv zipapp.py modulefinder.py pydoc_data pyclbr.py doctest.py unittest bdb.py"
     " pdb.py cProfile.py profile.py pstats.py trace.py tabnanny.py pickletools.py"
@@ -55,8 +55,9 @@ NOT_CALLED = (
 #: and bills of materials, of which the image has one of its own.
 NOT_RUN = "*.pyi *.pyx *.pxd *.c *.h *.cpp *.hpp *.a *.typed RECORD INSTALLER REQUESTED direct_url.json sboms bin __pycache__"
 
-#: Languages and styles that nothing here is ever coloured in: Rich asks Pygments for them only to show source code.
-NOT_COLOURED = ("pygments/lexers", "pygments/formatters", "pygments/styles")
+#: Languages and styles that nothing here is ever coloured in: Rich asks Pygments for them only to show source code. What remains
+#: is an empty list of them, by its name.
+NOT_COLOURED = {"pygments/lexers": "LEXERS", "pygments/formatters": "FORMATTERS", "pygments/styles": "STYLES"}
 
 #: What the interpreter reads before it can unpack anything, or knows its library by.
 NOT_PACKED = frozenset(["encodings", "os.pyc"])
@@ -87,10 +88,14 @@ def main(packages: Path, root: Path) -> None:
     for part in NOT_CALLED:
         path = inside(root, sites / part)
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    for folder in NOT_COLOURED:
+    for folder, listing in NOT_COLOURED.items():
         for module in inside(root, sites / folder).glob("*.py"):
-            if module.name not in ("__init__.py", "_mapping.py"):
+            if module.name == "_mapping.py":
+                module.write_text(f"{listing} = {{}}\n")
+            elif module.name != "__init__.py":
                 module.unlink()
+    for metadata in inside(root, sites).glob("*.dist-info/METADATA"):
+        metadata.write_bytes(metadata.read_bytes().partition(b"\n\n")[0] + b"\n")  # the fields, and no readme
     compile_all(root, inside(root, sites / "footfall"))
 
     program = inside(root, interpreter)

@@ -34,6 +34,9 @@ CALLERS: Mapping[str, frozenset[Needs]] = {
 #: Pages that look at a password, a link or a form's proof themselves, and refuse whoever has none.
 DOORS = {"/login", "/logout", "/welcome"}
 
+#: Pages for people, who are sent to the log-in. What their forms change needs a proof too, which comes with the page.
+PAGES = {"/sites", "/sites/{site}", "/sites/{site}/settings", "/access"}
+
 #: What is refused by asking for credentials, whatever came along.
 ASKING = {Needs.READ, Needs.COUNTER, Needs.METRICS}
 
@@ -143,11 +146,15 @@ def address(row: Row) -> str:
 @pytest.mark.parametrize("caller", CALLERS)
 @pytest.mark.parametrize(("row", "method"), CASES, ids=[f"{method} {row.path}" for row, method in CASES])
 async def test_every_address_is_open_to_whom_it_says(application: Application, row: Row, method: str, caller: str) -> None:
-    """Who fulfils the row's need gets something else than a refusal, whatever that is; who does not gets 401 or 403."""
+    """Who fulfils the row's need gets something else than a refusal, whatever that is; who does not gets 401 or 403, or is sent
+    to the log-in.
+    """
     status = await application.status(method, address(row), application.headers[caller])
     assert status < 500
     if row.needs in CALLERS[caller]:
-        assert status not in REFUSED or row.path in DOORS
+        assert status not in REFUSED or row.path in DOORS or (row.path in PAGES and method == "POST")
+    elif row.path in PAGES:
+        assert status == 303
     else:
         assert status == (401 if caller in UNKNOWN else 403) or (status == 401 and row.needs in ASKING)
 

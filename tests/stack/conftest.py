@@ -67,10 +67,10 @@ def stack(engine: Engine) -> Iterator[Stack]:
     stack = Stack(engine, free_port())
     try:
         wait_until(socket.exists, "podman listens", seconds=30, shown=programs[0].last_words)
-        stack.compose("down", "--volumes", "--timeout", "1")
+        stack.compose("--profile", "monitoring", "down", "--volumes", "--timeout", "1")
         stack.compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", "200")
         yield stack
-        stack.compose("down", "--volumes", "--timeout", "1")
+        stack.compose("--profile", "monitoring", "down", "--volumes", "--timeout", "1")
     finally:
         for program in programs:
             if program.is_running:

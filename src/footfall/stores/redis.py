@@ -3,7 +3,7 @@
 A commit is one script call a site, all sites of a batch at once; inside it the site's batch is applied whole or not at all, and
 once. The server's clock decides the second. A commit writes seconds, the minute and the running sum of the window; minutes that
 have passed are folded into the coarser tiers later, and every read adds what is not folded yet. So numbers are exact whenever
-the folding happens. Pages' traits wait for their hour in the same way, and visitors in sketches, until their bucket takes no more.
+the folding happens. Pages' traits wait for their hour in the same way, and visitors in sketches until their bucket is closed.
 What the keys are, and what a key holds, is in `lua/site.lua` and `lua/pages.lua`; how servers are reached, in `redis_routes.py`.
 """
 
