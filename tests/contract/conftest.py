@@ -76,12 +76,14 @@ class Backend:
 
     `place` gives the URL of a place with nothing in it, and clears it away afterwards. `open` opens the store there.
     `lasts` says that what one store wrote there is what the next one reads. `is_specification` marks the store that the
-    others are compared with.
+    others are compared with. `is_another_server` marks one that is reached in the same way as another row's, by the same
+    scripts: the ordinary run holds it to the modules in `COMMITS`, `make soak` to all.
     """
 
     name: str
     place: Callable[[], AbstractAsyncContextManager[str]]
     lasts: bool = True
+    is_another_server: bool = False
     is_specification: bool = False
     open: Open = open_store
 
@@ -102,11 +104,15 @@ BACKENDS = (
     Backend("sqlite", _file),
     Backend("redis", single(Engine.REDIS), open=open_redis),
     Backend("redis-tiny-pieces", single(Engine.REDIS), open=open_in_tiny_pieces),
-    Backend("redis-6.2", single(Engine.OLDEST_REDIS), open=open_redis),
-    Backend("valkey", single(Engine.VALKEY), open=open_redis),
-    Backend("redis-sentinel", with_sentinels, open=open_redis),
+    Backend("redis-6.2", single(Engine.OLDEST_REDIS), is_another_server=True, open=open_redis),
+    Backend("valkey", single(Engine.VALKEY), is_another_server=True, open=open_redis),
+    Backend("redis-sentinel", with_sentinels, is_another_server=True, open=open_redis),
     Backend("redis-cluster", cluster, open=open_redis),
 )
+
+
+#: The modules that every row runs always: all scripts that write, and each kind of read.
+COMMITS = ("test_store", "test_details", "test_against_specification")
 
 
 class Place:
@@ -193,7 +199,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that needs a backend for every row that can have what it asks for."""
     if "backend" in metafunc.fixturenames:
         rows = [row for row in BACKENDS if row.lasts or "another" not in metafunc.fixturenames]
-        metafunc.parametrize("backend", rows, ids=[row.name for row in rows])
+        is_core = metafunc.module.__name__.rpartition(".")[2] in COMMITS
+        marks = [[pytest.mark.soak] if row.is_another_server and not is_core else [] for row in rows]
+        params = [pytest.param(row, id=row.name, marks=mark) for row, mark in zip(rows, marks, strict=True)]
+        metafunc.parametrize("backend", params)
 
 
 @pytest.fixture

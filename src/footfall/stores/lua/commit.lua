@@ -48,7 +48,7 @@ if state then
     if is_new_minute and state.prev then return { AGAIN, alarm } end
   end
   fold_sketches(args.sketches)
-  if not fold_traits(args.folded) then return { AGAIN, alarm } end
+  if not fold_traits(4 * args.folded) then return { AGAIN, alarm } end
   if is_new_minute then
     state.prev, state.open = state.open, minute
     if call('HLEN', bucket_key('minute', minute)) > 0 then open_loaded(minute) end

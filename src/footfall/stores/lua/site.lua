@@ -3,7 +3,7 @@
 -- KEYS[1] is the site's own key; all its other keys are made from it here and lie in the same slot, for the {site} in their names.
 -- ARGV[1] is a MessagePack map, `args`. Numbers are integers below 2^53, which Lua's numbers hold exactly. In every script's args:
 -- keep {tier: seconds}, and how much a call does at once: `part`, the entries in one part of a second; `moved`, those that go into
--- the running sum or out of it; `folded`, the pages of a passed minute, or their values of a passed hour, that a commit folds.
+-- the running sum or out of it; `folded`, the pages of a passed minute, and a quarter of pages' values of a passed hour, that a commit folds.
 --
 -- Lua is not undone when it fails. So each step of a script first reads, and so touches, every key it will write: a wrong type
 -- or a key that has gone to another cluster node ends it there. Only then it writes, and all it writes is one consistent change.
