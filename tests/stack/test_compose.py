@@ -32,6 +32,16 @@ async def load(stack: Stack, page: str, stop: asyncio.Event) -> Report:
     )
 
 
+async def counted(stack: Stack, page: str, report: Report) -> int:
+    """The views of a page, when all that was acknowledged is among them: on a busy machine some are spooled first."""
+
+    def are_counted() -> bool:
+        return int(stack.count(page)["total"]) >= report.stored
+
+    await asyncio.to_thread(wait_until, are_counted, "what was stored is counted", seconds=60, despite=AssertionError)
+    return int((await asyncio.to_thread(stack.count, page))["total"])
+
+
 def test_only_the_balancer_can_be_reached(stack: Stack) -> None:
     """No other service publishes a port, and what is not for everyone is not shown through the balancer."""
     published = {}
@@ -80,9 +90,9 @@ async def test_what_was_sent_is_what_was_counted(stack: Stack) -> None:
     """Through the balancer, over many connections, every view is acknowledged and counted once."""
     report = await send_views(stack.port, views=2000, site=SITE, pages=["/sent"], connections=CONNECTIONS, reply_seconds=30)
     _log.info("%s", report)
-    assert report.acknowledged == report.sent == 2000, report
+    assert report.stored == report.sent == 2000, report
     assert set(report.instances) == set(INSTANCES)
-    assert (await asyncio.to_thread(stack.count, "/sent"))["total"] == 2000
+    assert await counted(stack, "/sent", report) == 2000
 
 
 async def test_a_killed_instance_costs_only_what_it_held(stack: Stack) -> None:
@@ -95,10 +105,9 @@ async def test_a_killed_instance_costs_only_what_it_held(stack: Stack) -> None:
     stop.set()
     report = await sending
     _log.info("%s", report)
-    counted = (await asyncio.to_thread(stack.count, "/killed"))["total"]
     assert report.failed <= CONNECTIONS, report
-    assert report.acknowledged + report.failed == report.sent, report
-    assert report.acknowledged <= counted <= report.sent, report
+    assert report.stored + report.failed == report.sent, report
+    assert report.stored <= await counted(stack, "/killed", report) <= report.sent, report
 
 
 async def test_a_rolling_update_fails_no_request(stack: Stack) -> None:
@@ -114,8 +123,8 @@ async def test_a_rolling_update_fails_no_request(stack: Stack) -> None:
     _log.info("%s", report)
     assert not {instance for instance in INSTANCES if stack.container(instance) == before[instance]}
     assert report.failures.total() == 0, report
-    assert report.acknowledged == report.sent == report.requests, report
-    assert (await asyncio.to_thread(stack.count, "/updated"))["total"] == report.sent
+    assert report.stored == report.sent == report.requests, report
+    assert await counted(stack, "/updated", report) == report.sent
 
 
 async def test_a_restarted_store_costs_no_view(stack: Stack) -> None:
@@ -129,13 +138,7 @@ async def test_a_restarted_store_costs_no_view(stack: Stack) -> None:
     report = await sending
     _log.info("%s", report)
     assert report.stored == report.sent == report.requests, report
-    await asyncio.to_thread(
-        wait_until,
-        lambda: stack.count("/restarted")["total"] == report.sent,
-        "all are counted",
-        seconds=60,
-        despite=AssertionError,
-    )
+    assert await counted(stack, "/restarted", report) == report.sent
 
 
 def test_monitoring_sees_every_instance(stack: Stack) -> None:

@@ -1,5 +1,6 @@
--- Values of a dimension and their views in buckets of args.tier, of args.page or the site (WHOLE): those that begin at args.starts,
--- as many as can be with some 4,000 values: [buckets done, [value, views, …]]; a value may be there several times. Changes nothing.
+-- Values of a dimension and their views in buckets of args.tier, of args.page or the site (WHOLE): those that begin at
+-- args.starts, as many as can be with some 4,000 values: [buckets done, [value, views, …]]; a value may be there several times.
+-- Changes nothing.
 local flat, place = {}, state and state.born == args.born and place_of(args.dimension)
 if not place then return { #args.starts, flat } end
 local letter = letter_of(place)

@@ -1,17 +1,17 @@
 -- Apply one site's batch, once a writer and sequence, and say when, with what result and with which counts.
 --
 -- args: writer, sequence, lasting; pages [[page, views], …]; timed [[[page, second], views], …]; ids [id, …] with id_pages and
--- id_times (nil where the view has no time of its own); wanted [page, …]; width of the counts; window, the width kept as a running
--- sum; ttl of event ids and the most of them; known_only [page, …] and most_new_pages; visitors [[page, second or nil, [visitor, …]], …]
--- of pages and timed, and visits [[id, visitor], …] of ids; outcomes {outcome: views}. Traits are rows of views that have the same:
--- row_pages, row_times (or nil) and row_views, and behind them one row for each id in row_ids; columns, for each of the dimensions,
--- the names of these, [[value, …], [place among them, for each row]]. values, pages_a_day and page_values: the limits; outcome,
--- other, duplicate and too_many, the names of these; listed: whether the site stands in the list of sites; sketches: how many
--- sketches are folded at once.
+-- id_times (nil where the view has no time of its own); wanted [page, …]; width of the counts; window, the width kept as a
+-- running sum; ttl of event ids and the most of them; known_only [page, …] and most_new_pages; visitors [[page, second or nil,
+-- [visitor, …]], …] of pages and timed, and visits [[id, visitor], …] of ids; outcomes {outcome: views}. Traits are rows of views
+-- that have the same: row_pages, row_times (or nil) and row_views, and behind them one row for each id in row_ids; columns, for
+-- each of the dimensions, the names of these, [[value, …], [place among them, for each row]]. values, pages_a_day and
+-- page_values: the limits; outcome, other, duplicate and too_many, the names of these; listed: whether the site stands in the
+-- list of sites; sketches: how many sketches are folded at once.
 --
 -- Gives back [0, second, seconds the clock is behind, places of the duplicates in ids, refused pages, opened pages, counts], [1,
--- seconds] where the script is to be called again before it counts, because old seconds or minutes are in the way, [2, …] where the
--- counts are to be read apart, or [3] where the site is to be listed first.
+-- seconds] where the script is to be called again before it counts, because old seconds or minutes are in the way, [2, …] where
+-- the counts are to be read apart, or [3] where the site is to be listed first.
 
 local DONE, AGAIN, UNCOUNTED, UNLISTED = 0, 1, 2, 3
 

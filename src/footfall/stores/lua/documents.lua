@@ -1,6 +1,6 @@
--- The documents of a kind. KEY is a hash: "d" and a document's key to "version:until:value", until -1 where it has no end; "v" the
--- newest version; "n" the token of the last change and the version that came of it. Beside it a sorted set has the keys of those
--- that end, by the second.
+-- The documents of a kind. KEY is a hash: "d" and a document's key to "version:until:value", until -1 where it has no end; "v"
+-- the newest version; "n" the token of the last change and the version that came of it. Beside it a sorted set has the keys of
+-- those that end, by the second.
 local ENDS = KEY .. ':ends'
 local time = clock()
 

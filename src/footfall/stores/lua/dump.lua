@@ -1,5 +1,5 @@
--- Dumping a site, some args.most rows a call. args: born, "" at the first call; tier; start and place, where to go on, 0 and "" at
--- the first call. Gives back [now, born, next start or -1 where these were the last rows, next place, rows].
+-- Dumping a site, some args.most rows a call. args: born, "" at the first call; tier; start and place, where to go on, 0 and ""
+-- at the first call. Gives back [now, born, next start or -1 where these were the last rows, next place, rows].
 
 local rows, work = {}, 1000 -- work: what may still be looked at
 

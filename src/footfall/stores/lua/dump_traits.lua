@@ -1,6 +1,6 @@
 -- Rows [start, page, dimension, value, views] of args.tier: of the site first, then page by page. A place is "d", the number of a
--- dimension, ":" and a cursor there; "p" at the beginning of the pages; "n" and a page's number; "t" or "r" and a cursor among all
--- pages or the rest of them. See dump.lua.
+-- dimension, ":" and a cursor there; "p" at the beginning of the pages; "n" and a page's number; "t" or "r" and a cursor among
+-- all pages or the rest of them. See dump.lua.
 
 local function read_site(start, place)
   local number, cursor = place:match('^d(%d+):(%d+)$')

@@ -1,5 +1,6 @@
 -- Erase what was known of the views of a forgotten site: traits, sketches and numbers of hours or days that begin at args.starts,
--- under the keys of args.born. args.dimensions are all that the site had. Gives back how many buckets are done: as many as can be with some 2,000 keys.
+-- under the keys of args.born. args.dimensions are all that the site had. Gives back how many buckets are done: as many as can be
+-- with some 2,000 keys.
 state = { born = args.born }
 local keys = {}
 for i, start in ipairs(args.starts) do

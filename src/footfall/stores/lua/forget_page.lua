@@ -1,6 +1,7 @@
 -- Forget args.page. With args.starts, erase it from the buckets of args.tier that begin there. Without, do what must happen at
 -- once: take it out of the running sum with its seconds, of the total, and of all buckets that may still change. Gives back
--- [oldest second done, open minute, minute before or -1, newest and first second or bucket of the site, born]; [] where there is no such site.
+-- [oldest second done, open minute, minute before or -1, the older of the site's now and its newest bucket, that bucket, its
+-- first, born]; [] where there is no such site.
 if not state or (args.born ~= '' and state.born ~= args.born) then return {} end
 local keys = {}
 

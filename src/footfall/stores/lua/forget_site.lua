@@ -1,6 +1,7 @@
 -- Forget a site at once: its state goes, and with it the way to all its other keys. Those that have no expiry go here as well.
--- What is left is noted, so that it is erased also if whoever forgets is cut short: gives back [[born, the oldest of its
--- now and its newest bucket, its newest bucket, seconds a second may have been kept, its dimensions], …], one for each time that the site was forgotten and not erased yet.
+-- What is left is noted, so that it is erased also if whoever forgets is cut short: gives back [[born, the oldest of its now and
+-- its newest bucket, its newest bucket, seconds a second may have been kept, its dimensions], …], one for each time that the site
+-- was forgotten and not erased yet.
 local note = SITE .. ':forgotten'
 call('HLEN', note)
 if state then

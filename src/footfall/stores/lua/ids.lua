@@ -25,8 +25,8 @@ local function duplicates_of(found, ids, own)
   return places
 end
 
--- Read what it takes to remember ids; gives back a function that does it. The line of ids says how many had their time until when.
--- Those whose time is over are taken off the number.
+-- Read what it takes to remember ids; gives back a function that does it. The line of ids says how many had their time until
+-- when. Those whose time is over are taken off the number.
 local function to_remember(ids, by)
   if #ids == 0 then return function() end end
   local until_, ended = now + args.ttl, 0

@@ -1,7 +1,8 @@
--- Traits of the pages that have a place in a day. A page's traits of a day, or of an hour, are one text, in which each value stands as
--- \1, a letter for its dimension, the value, \2 and its views. What a commit counts does not go there, but into one hash an hour, whose
--- fields are short: the page's number in the day, the letter, the value. When the hour has passed it is folded into the texts of hour
--- and day, page by page. So a commit writes no more than what it counts, and what is kept for long takes a quarter of the memory.
+-- Traits of the pages that have a place in a day. A page's traits of a day, or of an hour, are one text, in which each value
+-- stands as \1, a letter for its dimension, the value, \2 and its views. What a commit counts does not go there, but into one
+-- hash an hour, whose fields are short: the page's number in the day, the letter, the value. When the hour has passed it is
+-- folded into the texts of hour and day, page by page. So a commit writes no more than what it counts, and what is kept for long
+-- takes a quarter of the memory.
 --
 -- A day's text has all the page's values at once, with 0 views where they are not folded yet: it tells which fields there are.
 

@@ -1,6 +1,6 @@
--- Write the document args.key, or remove it where there is no args.value: its new version. Where args.version is given and not the
--- current one (0: there is none), nothing changes: -1. args.token is drawn for each change, so that one that is sent twice because
--- its reply was lost is made once.
+-- Write the document args.key, or remove it where there is no args.value: its new version. Where args.version is given and not
+-- the current one (0: there is none), nothing changes: -1. args.token is drawn for each change, so that one that is sent twice
+-- because its reply was lost is made once.
 local GONE_AT_ONCE = 50
 local field = 'd' .. args.key
 local current = opened(call('HGET', KEY, field))

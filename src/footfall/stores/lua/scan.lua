@@ -1,5 +1,5 @@
--- What some pages have in the bucket args.start of args.tier: those that HSCAN finds from args.cursor on, in that bucket's own key
--- or in minute args.minute where that is not -1: [cursor, [page, views, …]]. Each page's number is exact at the moment of the
+-- What some pages have in the bucket args.start of args.tier: those that HSCAN finds from args.cursor on, in that bucket's own
+-- key or in minute args.minute where that is not -1: [cursor, [page, views, …]]. Each page's number is exact at the moment of the
 -- call. Changes nothing.
 if not state or state.born ~= args.born or args.start < oldest_kept(args.tier) then return { '0', {} } end
 local from = args.minute < 0 and bucket_key(args.tier, args.start) or bucket_key('minute', args.minute)

@@ -1,7 +1,7 @@
 -- Before a tier is dumped: give all pages of the minutes that are not folded yet a field in the buckets of args.tier that these
 -- will be folded into, 0 where they have none, so that whoever goes through such a bucket meets each page once, folded or not.
--- Some 2,000 pages a call, args.minute and args.cursor telling where to go on, -1 and "0" at the first. Gives back [minute, cursor],
--- or [-1, "0"] at the end.
+-- Some 2,000 pages a call, args.minute and args.cursor telling where to go on, -1 and "0" at the first. Gives back [minute,
+-- cursor], or [-1, "0"] at the end.
 if not state then return { -1, '0' } end
 local minute = args.minute
 if minute < 0 then minute = state.prev or state.open end

@@ -1,9 +1,10 @@
 -- What all scripts share: a site's keys (the one place where they are named), its state, its time, and the sums that are read.
 --
--- KEYS[1] is the site's own key; all its other keys are made from it here and lie in the same slot, for the {site} in their names.
--- ARGV[1] is a MessagePack map, `args`. Numbers are integers below 2^53, which Lua's numbers hold exactly. In every script's args:
--- keep {tier: seconds}, and how much a call does at once: `part`, the entries in one part of a second; `moved`, those that go into
--- the running sum or out of it; `folded`, the pages of a passed minute, and a quarter of pages' values of a passed hour, that a commit folds.
+-- KEYS[1] is the site's own key; all its other keys are made from it here and lie in the same slot, for the {site} in their
+-- names. ARGV[1] is a MessagePack map, `args`. Numbers are integers below 2^53, which Lua's numbers hold exactly. In every
+-- script's args: keep {tier: seconds}, and how much a call does at once: `part`, the entries in one part of a second; `moved`,
+-- those that go into the running sum or out of it; `folded`, the pages of a passed minute that a commit folds, or a quarter of
+-- the values of pages of a passed hour.
 --
 -- Lua is not undone when it fails. So each step of a script first reads, and so touches, every key it will write: a wrong type
 -- or a key that has gone to another cluster node ends it there. Only then it writes, and all it writes is one consistent change.
@@ -68,7 +69,7 @@ local function bucket_key(tier, start) return key(tier == 'total' and 't' or LET
 -- Traits of the whole site, by dimension: hash of value to views. Those of pages: see pages.lua.
 local function trait_key(tier, start, dimension) return key('x' .. LETTER[tier] .. ':' .. start .. ':' .. dimension) end
 local function pages_key(tier, start) return key('p' .. LETTER[tier] .. ':' .. start) end -- hash: page to its text
-local function places_key(day) return key('i:' .. day) end -- hash: page to its number, "#number" to the page, "#" to the last number
+local function places_key(day) return key('i:' .. day) end -- hash: page to its number, "#number" to page, "#" to the last number
 local function fresh_key(hour) return key('f:' .. hour) end -- hash: number, letter of a dimension and value, to views
 -- Visitors: a HyperLogLog of a page's, or WHOLE's, and hash of page to their number, 0 while they are in a sketch alone.
 local function sketch_key(tier, start, page) return key('v' .. LETTER[tier] .. ':' .. start .. ':' .. page) end
@@ -97,8 +98,8 @@ local function oldest_kept(tier)
   return keep and now - keep + 1 or 0
 end
 
--- Seconds from now on that a bucket's key shall live, by this server's clock; nil: for ever. A second must outlast its time in the
--- running sum, also when the site then rests for a while.
+-- Seconds from now on that a bucket's key shall live, by this server's clock; nil: for ever. A second must outlast its time in
+-- the running sum, also when the site then rests for a while.
 local function life(tier, start)
   local keep = args.keep[tier]
   if not keep then return nil end

@@ -1,8 +1,8 @@
--- What is known of the views of a commit: it is taken, then what it touches is read, then resolved under the limits of the day, in the
--- order in which it was taken, and left to be written with the rest.
+-- What is known of the views of a commit: it is taken, then what it touches is read, then resolved under the limits of the day,
+-- in the order in which it was taken, and left to be written with the rest.
 --
--- Views with the same traits of a page are a row. Of each dimension there are its values, each once, and for each row the place of
--- its own among them, so that most of the work is done with small numbers.
+-- Views with the same traits of a page are a row. Of each dimension there are its values, each once, and for each row the place
+-- of its own among them, so that most of the work is done with small numbers.
 
 local columns = {} -- by dimension: values, at (by row), letter, words (by value)
 for i, column in ipairs(args.columns) do columns[i] = { values = column[1], at = column[2], words = {} } end
@@ -21,8 +21,8 @@ local function day_of(start)
   return day
 end
 
--- What an hour gets: of the site views by dimension and value; of pages fields, with the views of each and the row and dimension in
--- which it was met first.
+-- What an hour gets: of the site views by dimension and value; of pages fields, with the views of each and the row and dimension
+-- in which it was met first.
 local function hour_of(day, hour)
   local of = day.hours[hour]
   if not of then
@@ -74,8 +74,8 @@ local function sum_up()
   end
 end
 
--- The values that the day has or has room for stand for themselves, the others for OTHER, and "" for none. Values that come into the
--- day come in the order in which they were taken.
+-- The values that the day has or has room for stand for themselves, the others for OTHER, and "" for none. Values that come into
+-- the day come in the order in which they were taken.
 local function resolve_values(day, i)
   local list, resolved, values, names = day.lists[i], day.resolved[i], columns[i].values, {}
   local from = trait_key('day', day.start, args.dimensions[i])

@@ -97,8 +97,8 @@ local function write_sketches()
   end
 end
 
--- Fold at most `most` sketches of the first bucket that takes no more visitors. A small hash is scanned whole whatever is asked for;
--- then those of its sketches that have been folded are met again, and are no more.
+-- Fold at most `most` sketches of the first bucket that takes no more visitors. A small hash is scanned whole whatever is asked
+-- for; then those of its sketches that have been folded are met again, and are no more.
 local function fold_sketches(most)
   for i, bucket in ipairs(state.sketched or {}) do
     local tier, start = bucket[1], bucket[2]

@@ -1,5 +1,5 @@
--- The visitors of a page or the site (WHOLE) in hours or days: [now, [number, …]] for those that begin at args.starts. A bucket's are
--- in a number, in a sketch until that is folded, or in both where some were loaded. Changes nothing.
+-- The visitors of a page or the site (WHOLE) in hours or days: [now, [number, …]] for those that begin at args.starts. A bucket's
+-- are in a number, in a sketch until that is folded, or in both where some were loaded. Changes nothing.
 local numbers = {}
 for i, start in ipairs(args.starts) do
   numbers[i] = 0
