@@ -107,7 +107,7 @@ BACKENDS = (
     Backend("redis-6.2", single(Engine.OLDEST_REDIS), is_another_server=True, open=open_redis),
     Backend("valkey", single(Engine.VALKEY), is_another_server=True, open=open_redis),
     Backend("redis-sentinel", with_sentinels, is_another_server=True, open=open_redis),
-    Backend("redis-cluster", cluster, open=open_redis),
+    Backend("redis-cluster", cluster, is_another_server=True, open=open_redis),
 )
 
 

@@ -18,7 +18,7 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 #: What an example is fenced as; `text` is what is meant for other programs and machines than a test has (docker, clouds).
 RUN = frozenset({"console", "python", "sh"})
 READ = frozenset(
-    {"caddy", "css", "csv", "html", "ini", "javascript", "json", "lua", "nginx", "sql", "svg", "text", "toml", "yaml"}
+    {"bash", "caddy", "css", "csv", "html", "ini", "javascript", "json", "lua", "nginx", "sql", "svg", "text", "toml", "yaml"}
 )
 
 

@@ -142,8 +142,10 @@ local function bump_site()
     end
   end
   for _, tier in ipairs(DETAIL_TIERS) do put_line(tier, start_of(tier, now), args.outcome, outcomes) end
+  local listed = {} -- most hours, days and months get the same
   for to, line in pairs(lines) do
-    local names, numbers = lists(line.sums)
-    bump(to, names, numbers, line.ttl)
+    local sums = line.sums
+    listed[sums] = listed[sums] or { lists(sums) }
+    bump(to, listed[sums][1], listed[sums][2], line.ttl)
   end
 end
