@@ -7,6 +7,7 @@ Caddyfile, and the encoders of zap, its logger, for what a time may look like.
 
 from __future__ import annotations
 
+import abc
 import json
 import re
 from typing import Any, Generic, TypeVar
@@ -33,7 +34,7 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 T = TypeVar("T")
 
 
-class _JsonLines(Generic[T]):
+class _JsonLines(abc.ABC, Generic[T]):
     """Reads an object as a `shape`, and what is not quite JSON, too."""
 
     tells_host = True
@@ -56,8 +57,9 @@ class _JsonLines(Generic[T]):
                 return None
         return self._entry(read)
 
+    @abc.abstractmethod
     def _entry(self, read: T) -> LogEntry | None:
-        raise NotImplementedError
+        """What an object says of a request; None where it says too little."""
 
 
 def _lenient(line: bytes) -> Any:
