@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -251,8 +250,3 @@ def _token(id: str, token: Token) -> TokenReply:
 
 def _share(id: str, share: Share) -> ShareReply:
     return ShareReply(id, share.name, share.site, share.made, share.until)
-
-
-def rule_changes(own: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The rules among some fields."""
-    return {name: value for name, value in own.items() if name in RULE_NAMES}
