@@ -131,7 +131,7 @@ def test_names_from_outside_are_escaped(renderer: Renderer) -> None:
     assert {key for _, attributes in page.elements for key in attributes} == {
         key for _, attributes in clean.elements for key in attributes
     }
-    assert page.text.count(SCRIPT) == 5  # title, site, page, instance, page list
+    assert page.text.count(SCRIPT) == 6  # title, site, page, instance, page list, tag
     for sign in (OVERRIDE, "\x00", "\x1b", "\u2028"):
         assert sign not in page.text
     assert "%E2%80%AE%00%1B[31m%E2%80%A8" in page.text
@@ -156,6 +156,7 @@ def test_examples_carry_site_and_origin_safely(renderer: Renderer) -> None:
     page = home(renderer, origin="http://localhost:8000", site="a&b'$(x).com")
     assert 'curl -A my-script "http://localhost:8000/count?s=a%26b%27%24%28x%29.com&p=/page"' in page.text
     assert '<img src="http://localhost:8000/count.gif?s=a%26b%27%24%28x%29.com&p=/page" alt="">' in page.text
+    assert '<script async src="http://localhost:8000/footfall.js" data-site="a&b\'$(x).com"></script>' in page.text
     for doubtful in ("javascript:alert(1)", "https://x/$(id)", 'https://x"', "https://x\n", ""):
         assert 'curl -A my-script "https://counter.example/count?' in home(renderer, origin=doubtful).text
 
