@@ -14,8 +14,8 @@ PYTEST := $(BIN)/python -m pytest
 NPM = cd frontend && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 FRONTEND := $(shell find frontend -name node_modules -prune -o -print)
 
-# Tests run side by side; most of them wait for servers, so two on each core would do too.
-WORKERS ?= 2
+# Tests run side by side; a quarter of their time they wait for servers, so two cores have work for three.
+WORKERS ?= 3
 
 # `make serve PORT=9000`; any setting can be given as FOOTFALL_NAME in the environment.
 ifdef PORT
