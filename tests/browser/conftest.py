@@ -9,19 +9,15 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from tests.browser.hosting import Host
-from tests.browser.visiting import PERSON, Store, Visitor, visit
+from tests.browser.visiting import ANYWHERE, AS_A_PERSON, Store, Visitor, visit
 from tests.servers import FootfallServer
 from tests.servers.program import found_on_path
 
 #: More than a worker has browser tests.
 SITES = tuple(f"site-{number}.example" for number in range(200))
 
-#: What a person's Chromium has and a driven one has not by itself: its own name, no sign of a driver, pages kept for "back".
-AS_A_PERSON = [f"--user-agent={PERSON}", "--disable-blink-features=AutomationControlled"]
+#: What a driven Chromium does not do by itself, and a person's does: keep pages for "back".
 NOT_AS_A_PERSON = ["--disable-back-forward-cache"]
-
-#: In a container Chromium may not make the sandbox that it otherwise wants.
-ANYWHERE = ["--no-sandbox", "--disable-dev-shm-usage"]
 
 #: Writes the snippet's tag, with further attributes.
 Tag = Callable[..., str]

@@ -7,7 +7,7 @@ from playwright.async_api import Browser
 
 from tests.browser.conftest import Put, Tag
 from tests.browser.hosting import Host
-from tests.browser.visiting import Store, Visitor, tabs, until
+from tests.browser.visiting import Store, Visitor, tabs, undriven, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -116,21 +116,18 @@ async def test_a_page_kept_for_back_is_seen_again(visitor: Visitor, store: Store
     assert len(visitor.sent) == len(visitor.ids) == 3
 
 
-async def test_a_prerendered_page_is_seen_when_it_is_shown(
-    chromium: Browser, store: Store, ears: Host, tag: Tag, put: Put
-) -> None:
+async def test_a_prerendered_page_is_seen_when_it_is_shown(store: Store, ears: Host, tag: Tag, put: Put) -> None:
     """A page that the browser renders before anyone asks for it is a view once it is shown, and not before."""
     put("/ahead", tag() + TELLS)
     ears.put("/go", "")
     rules = '<script type=speculationrules>{"prerender": [{"source": "list", "urls": ["/ahead"]}]}</script>'
     follow = """<script>
         const mayGo = async () => (await fetch("/go?" + Math.random())).headers.has("now");
-        const go = async () => { while (!(await mayGo())); location = "/ahead"; };
+        const go = async () => (await mayGo()) ? location = "/ahead" : setTimeout(go, 50);
         go();
     </script>"""
-    async with tabs(chromium) as window:
-        await window.open(put("/start", rules + follow))
-        await until(lambda: "/told/loaded" in ears.asked, "the page is prerendered")
+    with undriven(put("/start", rules + follow)):
+        await until(lambda: "/told/loaded" in ears.asked, lambda: f"the page is prerendered; asked for {set(ears.asked)}")
         assert store.total() == 0
         assert "/told/visible" not in ears.asked
         ears.put("/go", "", now="yes")

@@ -1,7 +1,7 @@
 """Visitors: people with an ordinary browser, seen from outside, and what the store has counted of them.
 
 `Visitor` is a tab that a test drives. `Tabs` are tabs that nobody drives, since a browser shows its tabs all the time to the
-program that does: they can be in the background, and be prerendered, as a person's tabs can.
+program that does: they can be in the background, as a person's tabs can. `undriven` is a whole browser that nobody drives.
 """
 
 from __future__ import annotations
@@ -10,18 +10,27 @@ import asyncio
 import contextlib
 import json
 import re
+import subprocess
+import tempfile
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
 
 from playwright.async_api import Browser, BrowserContext, CDPSession, Page, Request
 
 from tests.servers import FootfallServer
+from tests.servers.program import found_on_path
 
 #: What Chromium calls itself when a person uses it.
 PERSON = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+
+#: What a person's Chromium has and a driven one has not by itself: its own name, and no sign of a driver.
+AS_A_PERSON = [f"--user-agent={PERSON}", "--disable-blink-features=AutomationControlled"]
+
+#: In a container Chromium may not make the sandbox that it otherwise wants.
+ANYWHERE = ["--no-sandbox", "--disable-dev-shm-usage"]
 
 #: How long something may take that has to happen.
 DEADLINE = 30.0
@@ -157,3 +166,20 @@ async def tabs(browser: Browser) -> AsyncIterator[Tabs]:
     finally:
         await session.send("Target.disposeBrowserContext", {"browserContextId": context})
         await session.detach()
+
+
+@contextlib.contextmanager
+def undriven(url: str) -> Iterator[None]:
+    """A browser that nothing is attached to, which shows a page; ended at the end.
+
+    Chromium prerenders nothing in a tab that a driver is attached to, and a driver attaches for a moment to each tab it made.
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        options = ["--headless=new", f"--user-data-dir={profile}", "--no-first-run", *AS_A_PERSON, *ANYWHERE]
+        command = [found_on_path("chromium"), *options, url]
+        browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            browser.terminate()
+            browser.wait(DEADLINE)
