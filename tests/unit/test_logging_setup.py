@@ -100,6 +100,7 @@ def test_uvicorns_lines_have_the_same_form_and_its_access_log_is_off() -> None:
         "level": "info",
         "logger": "uvicorn.error",
     }
+    assert not logging.getLogger("uvicorn.access").hasHandlers(), "uvicorn puts together a line for each request"
 
 
 @pytest.mark.parametrize(("level", "written"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])

@@ -48,6 +48,11 @@ class Openers:
         self._counted_on = 0
         self._pages: LRUCache[tuple[str, str], int] = LRUCache(addresses)
 
+    @property
+    def are_few(self) -> bool:
+        """No address has brought a new page of late: each may bring one."""
+        return not self._pages
+
     def may_open(self, site: str, who: str) -> bool:
         """Whether an address may bring another new page."""
         self._turn()

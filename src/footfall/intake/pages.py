@@ -84,7 +84,7 @@ def page_of(raw: str, rules: Rules) -> str:
     Of a query only the parameters stay that the site keeps, in the order of its rules. Raises BadPage. A page gives itself.
     """
     page = normalise(raw)
-    if rules.merges_index and page[-1] != "/":
+    if rules.merges_index and "." in page[-5:]:
         page = _INDEX.sub("", page)
     if rules.merges_slash and page[-1] == "/" and len(page) > 1:
         page = page[:-1]

@@ -6,7 +6,7 @@ Malformed parameters are the sender's mistake and raise; what they mean for a vi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -17,15 +17,23 @@ from footfall.errors import BadInput
 MAX_QUERY_BYTES = 8192
 MAX_PARAMETERS = 32
 
-#: Query strings whose reading is remembered, about 600 bytes each. Longer ones than MAX_REMEMBERED_BYTES are read each time, so
-#: that all together never take more than 40 MB.
-REMEMBERED_QUERIES = 16_384
+#: Query strings whose reading is remembered, about 600 bytes each, and single parameters, about 300 bytes: queries of many pages
+#: and referrers are all different, but put together from the same. Longer ones are read each time, so that all together never
+#: take more than 20 MB.
+REMEMBERED_QUERIES = 4096
 MAX_REMEMBERED_BYTES = 512
+REMEMBERED_PARAMETERS = 16_384
+MAX_REMEMBERED_CHARACTERS = 256
 
 _EVENT_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _WIDTH = re.compile(r"[0-9]{1,6}")
 _ONCE = frozenset("spewrlub")
+_REQUIRED = (("s", "the site's name, as in s=example.com"), ("p", "the page's path, as in p=/blog/post"))
 _ENCODE = "percent-encode the parameters as UTF-8"
+
+
+#: What reads a parameter: `read_parameter`, or the same remembered.
+Parameter = Callable[[str], tuple[str, str]]
 
 
 class Asked(NamedTuple):
@@ -49,7 +57,8 @@ class QueryReader:
     """Reads query strings, and remembers what it has read."""
 
     def __init__(self) -> None:
-        self._remembered = lru_cache(REMEMBERED_QUERIES)(read_query)
+        parameter = lru_cache(REMEMBERED_PARAMETERS)(read_parameter)
+        self._remembered = lru_cache(REMEMBERED_QUERIES)(lambda query: read_query(query, parameter))
 
     def read(self, query: bytes) -> Asked:
         """What a query string asks for. Raises BadInput naming the parameter at fault."""
@@ -66,10 +75,20 @@ class QueryReader:
         return self._remembered(query) if len(query) <= MAX_REMEMBERED_BYTES else read_query(query)
 
 
-def read_query(query: bytes) -> Asked:
+def read_parameter(pair: str) -> tuple[str, str]:
+    """A parameter's name and value, percent-decoded as UTF-8. Raises BadInput."""
+    name, _, value = pair.partition("=")
+    if "%" in name or "+" in name:
+        name = _decoded(name)
+    if "%" in value or "+" in value:
+        value = _decoded(value)
+    return name, value
+
+
+def read_query(query: bytes, parameter: Parameter = read_parameter) -> Asked:
     """The same, not remembered."""
-    fields = read_fields(query)
-    for name, what in (("s", "the site's name, as in s=example.com"), ("p", "the page's path, as in p=/blog/post")):
+    fields = read_fields(query, parameter)
+    for name, what in _REQUIRED:
         if not fields.get(name):
             raise BadInput(name, f"missing; send {what}")
     width = fields.get("w", "0")
@@ -77,14 +96,17 @@ def read_query(query: bytes) -> Asked:
         raise BadInput("w", "the viewport's width is a whole number of CSS pixels, as in w=1280")
     path = fields["p"]
     referrer = fields.get("r", "" if "w" in fields else None)  # the snippet sends a width always, a referrer where there is one
-    campaign = fields.get("u") or path.partition("#")[0].partition("?")[2]
+    campaign = fields.get("u") or ("?" in path and path.partition("#")[0].partition("?")[2]) or ""
     event_id = read_event_id(fields["e"]) if "e" in fields else None
     is_automated = fields.get("b", "0") not in ("", "0")
     return Asked(fields["s"].lower(), path, event_id, referrer, campaign, int(width), fields.get("l", ""), is_automated)
 
 
-def read_fields(query: bytes) -> Mapping[str, str]:
-    """The parameters by name, percent-decoded as UTF-8 (application/x-www-form-urlencoded). Raises BadInput."""
+def read_fields(query: bytes, parameter: Parameter = read_parameter) -> Mapping[str, str]:
+    """The parameters by name, percent-decoded as UTF-8 (application/x-www-form-urlencoded). Raises BadInput.
+
+    `parameter` is what reads one; it is not given long ones.
+    """
     if len(query) > MAX_QUERY_BYTES:
         raise BadInput("query", f"the query string has {len(query)} bytes; at most {MAX_QUERY_BYTES} are read")
     try:
@@ -94,15 +116,9 @@ def read_fields(query: bytes) -> Mapping[str, str]:
     pairs = text.split("&")
     if len(pairs) > MAX_PARAMETERS:
         raise BadInput("query", f"send at most {MAX_PARAMETERS} parameters")
-    is_plain = "%" not in text and "+" not in text
     fields: dict[str, str] = {}
     for pair in pairs:
-        name, _, value = pair.partition("=")
-        if not is_plain:
-            if "%" in name or "+" in name:
-                name = _decoded(name)
-            if "%" in value or "+" in value:
-                value = _decoded(value)
+        name, value = parameter(pair) if len(pair) <= MAX_REMEMBERED_CHARACTERS else read_parameter(pair)
         if name in fields and name in _ONCE:
             raise BadInput(name, "send this parameter once")
         fields[name] = value

@@ -7,6 +7,7 @@ wins. Nothing here knows a store or a reply. An address is looked at and dropped
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -60,6 +61,9 @@ class Candidate(NamedTuple):
 
 
 Step = Callable[[Candidate, Means], DropReason | None]
+
+#: Sites whose steps are remembered.
+REMEMBERED_SITES = 1024
 
 
 def from_elsewhere(candidate: Candidate, _means: Means) -> DropReason | None:
@@ -126,6 +130,14 @@ def beyond_a_rate(candidate: Candidate, means: Means) -> DropReason | None:
 #: What speaks against a view, in the order in which it is asked. Its site and its page have been found before.
 STEPS: tuple[Step, ...] = (from_elsewhere, sent_by_a_robot, fetched_ahead, asks_for_privacy, excluded, beyond_a_rate)
 
+#: Steps that only some sites need: where its rules name nothing of the kind, nothing can speak against a view.
+_NEEDED: Mapping[Step, Callable[[Site], object]] = {
+    from_elsewhere: lambda site: site.rules.origins,
+    asks_for_privacy: lambda site: site.rules.honours_privacy_signals,
+    excluded: lambda site: site.rules.excluded_paths or site.rules.excluded_addresses,
+    beyond_a_rate: lambda site: site.rules.visitor_rate or site.rules.site_rate,
+}
+
 #: `GET /` is the page itself: its referrer is where the visit comes from, not where a snippet stands.
 HOME_STEPS: tuple[Step, ...] = tuple(step for step in STEPS if step is not from_elsewhere)
 
@@ -140,6 +152,7 @@ class Intake:
         self._sites = sites
         self._means = means
         self._queries = QueryReader()
+        self._needed = lru_cache(REMEMBERED_SITES)(_needed)
 
     def judge(self, query: bytes, headers: Headers, peer: str = "", spares: Callable[[str], bool] | None = None) -> View | Drop:
         """Judge a request to count by its query string, headers and the address it comes from.
@@ -181,19 +194,20 @@ class Intake:
         except BadPage:
             return Drop(DropReason.BAD_PAGE, site.name)
         means = self._means
-        user_agent = headers.get(b"user-agent", b"").decode("latin-1")
+        agent = headers.get(b"user-agent", b"")
+        user_agent = agent.decode("latin-1")
         address = means.addresses.client(peer, headers)
         candidate = Candidate(site, page, headers, user_agent, address, asked.is_automated, spares)
-        for step in steps:
+        for step in self._needed(steps, site):
             reason = step(candidate, means)
             if reason is not None:
                 return Drop(reason, site.name)
         language = asked.language or headers.get(b"accept-language", b"").decode("latin-1")
         country = means.countries.country(address, headers) if means.countries.are_known else ""
         evidence = Evidence(asked.referrer, asked.campaign, user_agent, asked.width, language, country)
-        visitor = means.visitors.hash(site.name, address, user_agent.encode("latin-1")) if site.rules.counts_visitors else None
+        visitor = means.visitors.hash(site.name, address, agent) if site.rules.counts_visitors else None
         may_open = True
-        if site.rules.pages_per_day:
+        if site.rules.pages_per_day and not means.openers.are_few:
             who, is_public = means.addresses.limit_key(address)
             may_open = not is_public or means.openers.may_open(site.name, who)
         return View(site.name, page, None, asked.event_id, means.traits.read(evidence, site.name), visitor, may_open)
@@ -228,7 +242,7 @@ class Intake:
             return Drop(DropReason.BAD_PAGE, site.name)
         means = self._means
         candidate = Candidate(site, page, headers, evidence.user_agent, address)
-        for step in TRUSTED_STEPS:
+        for step in self._needed(TRUSTED_STEPS, site):
             reason = step(candidate, means)
             if reason is not None:
                 return Drop(reason, site.name)
@@ -237,3 +251,8 @@ class Intake:
         agent = evidence.user_agent.encode("utf-8", "surrogateescape")
         visitor = means.visitors.hash(site.name, address, agent, day) if site.rules.counts_visitors else None
         return View(site.name, page, at, event_id, means.traits.read(evidence, site.name), visitor)
+
+
+def _needed(steps: tuple[Step, ...], site: Site) -> tuple[Step, ...]:
+    """Those of the steps that can drop a view of this site."""
+    return tuple(step for step in steps if step not in _NEEDED or _NEEDED[step](site))

@@ -7,8 +7,8 @@ Where nothing is known a value is "", which is not counted. Nothing here knows r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
+from operator import attrgetter
 from typing import NamedTuple
 
 from ua_parser import Domain
@@ -77,41 +77,29 @@ class Evidence(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """The evidence, judged."""
+    """The evidence, judged: a value for each dimension, by its name."""
 
-    host: str
     channel: str
+    referrer: str
     campaign: str
-    agent: AgentTraits
-    width: int
+    browser: str
+    system: str
+    device: str
     language: str
     country: str
 
 
-def _device(found: _Found) -> str:
-    if found.agent.device or not found.width:
-        return found.agent.device
-    return "phone" if found.width <= PHONE_WIDTH else "tablet" if found.width <= TABLET_WIDTH else "desktop"
-
-
-#: How each dimension's value is taken from what was found.
-_EXTRACTORS: Mapping[str, Callable[[_Found], str]] = {
-    "channel": lambda found: found.channel,
-    "referrer": lambda found: found.host,
-    "campaign": lambda found: found.campaign,
-    "browser": lambda found: found.agent.browser,
-    "system": lambda found: found.agent.system,
-    "device": _device,
-    "language": lambda found: found.language,
-    "country": lambda found: found.country,
-}
+def _device(agents_own: str, width: int) -> str:
+    if agents_own or not width:
+        return agents_own
+    return "phone" if width <= PHONE_WIDTH else "tablet" if width <= TABLET_WIDTH else "desktop"
 
 
 class TraitReader:
     """Reads traits from evidence. Its tables are made when it reads its first user agent, in some 50 ms: make one, pass it on."""
 
     def __init__(self) -> None:
-        self._extractors = tuple(_EXTRACTORS[dimension.name] for dimension in DIMENSIONS)
+        self._values = attrgetter(*(dimension.name for dimension in DIMENSIONS))
         self._agent = lru_cache(REMEMBERED)(self._read_agent)
         self._source = lru_cache(REMEMBERED)(_source)
         self._campaign = lru_cache(1024)(campaign_of)
@@ -124,16 +112,12 @@ class TraitReader:
         if evidence.referrer is not None:
             host, of_host = self._source(evidence.referrer[:MAX_SOURCE_LENGTH], site)
             channel = channel or of_host
-        found = _Found(
-            host,
-            channel,
-            campaign,
-            self._agent(evidence.user_agent[:MAX_AGENT_LENGTH]),
-            evidence.width,
-            self._language(evidence.language[:MAX_LANGUAGE_LENGTH]),
-            country_of(evidence.country) if evidence.country else "",
-        )
-        return tuple([extract(found) for extract in self._extractors])
+        browser, system, device = self._agent(evidence.user_agent[:MAX_AGENT_LENGTH])
+        language = self._language(evidence.language[:MAX_LANGUAGE_LENGTH]) if evidence.language else ""
+        country = country_of(evidence.country) if evidence.country else ""
+        device = _device(device, evidence.width)
+        values: Traits = self._values(_Found(channel, host, campaign, browser, system, device, language, country))
+        return values
 
     @cached_property
     def _resolve(self) -> Resolver:

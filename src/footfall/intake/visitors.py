@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 
 from footfall.model import DAY
 
 #: Bytes of a salt.
 SALT_BYTES = 32
+
+#: Visitors whose hash is remembered, at most 800 bytes each: who views a page is likely to view another.
+REMEMBERED = 4096
 
 
 class Visitors:
@@ -21,6 +25,7 @@ class Visitors:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._salts: dict[int, bytes] = {}
+        self._hash = lru_cache(REMEMBERED)(self._hashed)
 
     def today(self) -> int:
         """The day it is (UTC), counted from the epoch."""
@@ -29,11 +34,15 @@ class Visitors:
     def use(self, salts: dict[int, bytes]) -> None:
         """Hash with these salts, by day, from now on; all others are forgotten."""
         self._salts = salts
+        self._hash.cache_clear()
 
     def hash(self, site: str, address: str, user_agent: bytes, day: int | None = None) -> int | None:
         """A visitor of a site on a day (today); None where its salt is not known."""
-        salt = self._salts.get(self.today() if day is None else day)
-        if salt is None or not address:
+        return self._hash(site, address, user_agent[:512], self.today() if day is None else day) if address else None
+
+    def _hashed(self, site: str, address: str, user_agent: bytes, day: int) -> int | None:
+        salt = self._salts.get(day)
+        if salt is None:
             return None
-        hashed = hashlib.blake2b(f"{site}\0{address}\0".encode() + user_agent[:512], digest_size=8, key=salt)
+        hashed = hashlib.blake2b(f"{site}\0{address}\0".encode() + user_agent, digest_size=8, key=salt)
         return int.from_bytes(hashed.digest())
