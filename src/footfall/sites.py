@@ -49,6 +49,11 @@ class Sites:
         """A site, None where none has that name."""
         return self._sites.get(name)
 
+    def rules(self, name: str) -> Rules:
+        """A site's rules; the settings' where there is no such site."""
+        site = self._sites.get(name)
+        return site.rules if site else self._defaults
+
     def names(self) -> list[str]:
         """All names, the declared ones first, the others in order."""
         return [*self._declared, *sorted(self._sites.keys() - set(self._declared))]

@@ -48,6 +48,20 @@ async def test_a_breakdown_continues_at_its_cursor(app: InProcess) -> None:
     assert rest["cursor"] is None
 
 
+async def test_a_page_is_named_as_counting_names_it(app: InProcess) -> None:
+    """By the site's own rules, with the parameters that it keeps, in every read of a page and on the dashboard."""
+    await app.parts.sites.save(SITE, {"kept_parameters": ["id"]})
+    await app.client.post("/count", params={"s": SITE, "p": "/shop/index.html?utm_source=x&id=7"})
+    for spelled in ("/shop/?id=7", "/shop/index.html?id=7&x=1"):
+        asked = {"page": spelled, "tier": "day"}
+        assert (await app.client.get(f"{API}/count", params={"page": spelled})).json()["page"] == "/shop/?id=7"
+        assert (await app.client.get(f"{API}/count", params={"page": spelled})).json()["total"] == 1
+        assert (await app.client.get(f"{API}/series", params=asked)).json()["points"][-1][1] == 1
+        assert (await app.client.get(f"{API}/visitors", params=asked)).json()["points"][-1][1] == 1
+        assert "/shop/?id=7" in (await app.client.get(f"/sites/{SITE}", params={"page": spelled})).text
+    assert (await app.client.get(f"{API}/count", params={"page": "/shop/"})).json()["total"] == 0
+
+
 async def test_visitors_are_told_by_hour_and_day(app: InProcess) -> None:
     """As a series that ends with now, with every bucket in it; and who is here now."""
     days = (await app.client.get(f"{API}/visitors")).json()

@@ -15,9 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from footfall.errors import BadInput
-from footfall.intake.pages import BadPage, normalise
+from footfall.intake.pages import BadPage, page_of
 from footfall.model import DIMENSIONS, PERIODS, WHOLE_SITE, Span, Tier
 from footfall.reads import Reads
+from footfall.site import Rules
+from footfall.sites import Sites
 from footfall.web.access import Access
 from footfall.web.problems import problem
 from footfall.web.replies import count_json
@@ -98,8 +100,9 @@ class PagesReply(msgspec.Struct, frozen=True):
 class Api:
     """The reading face of sites: windows are `window` seconds wide unless asked for, `longest_window` at most."""
 
-    def __init__(self, reads: Reads, access: Access, instance: str, window: int, longest_window: int) -> None:
+    def __init__(self, reads: Reads, sites: Sites, access: Access, instance: str, window: int, longest_window: int) -> None:
         self._reads = reads
+        self._sites = sites
         self._access = access
         self._instance = instance
         self._window = window
@@ -110,7 +113,7 @@ class Api:
         site = request.path_params["site"].lower()
         if not await self._access.may_read(dict(request.scope["headers"]), site):
             return unauthorized(site)
-        page = page_asked(request)
+        page = page_asked(request, self._sites.rules(site))
         window = _number(request, "window", self._window, 1, self._longest_window)
         counts = await self._reads.counts(site, page, window)
         return json_reply(count_json(site, page or None, window, counts.pages[page], counts.at, self._instance))
@@ -120,7 +123,7 @@ class Api:
         site = request.path_params["site"].lower()
         if not await self._access.may_read(dict(request.scope["headers"]), site):
             return unauthorized(site)
-        page = page_asked(request)
+        page = page_asked(request, self._sites.rules(site))
         tier, start, end = await self._buckets(request, site, TIERS, Tier.MINUTE)
         series = await self._reads.series(site, page, tier, start, end)
         return json_reply(msgspec.json.encode(SeriesReply(tier.value, start, end, series.points)))
@@ -130,7 +133,7 @@ class Api:
         site = request.path_params["site"].lower()
         if not await self._access.may_read(dict(request.scope["headers"]), site):
             return unauthorized(site)
-        page = page_asked(request)
+        page = page_asked(request, self._sites.rules(site))
         tier, start, end = await self._buckets(request, site, VISITOR_TIERS, Tier.DAY)
         series = await self._reads.visitors(site, page, tier, start, end)
         return json_reply(msgspec.json.encode(VisitorsReply(tier.value, start, end, series.points)))
@@ -152,7 +155,7 @@ class Api:
         names = [each.name for each in DIMENSIONS]
         if dimension not in names:
             return problem(404, f"there is no such dimension; there are {', '.join(names)}")
-        page = page_asked(request)
+        page = page_asked(request, self._sites.rules(site))
         period = request.query_params.get("period", DEFAULT_PERIOD)
         if period not in PERIODS:
             raise BadInput("period", f"one of {', '.join(PERIODS)}")
@@ -210,13 +213,13 @@ def unauthorized(site: str) -> Response:
     return problem(401, detail, {"WWW-Authenticate": "Bearer"})
 
 
-def page_asked(request: Request) -> str:
-    """The page asked for, WHOLE_SITE where none is."""
+def page_asked(request: Request, rules: Rules) -> str:
+    """The page asked for, spelled as a site of these rules counts it; WHOLE_SITE where none is."""
     raw = request.query_params.get("page")
     if raw is None:
         return WHOLE_SITE
     try:
-        return normalise(raw)
+        return page_of(raw, rules)
     except BadPage as error:
         raise BadInput("page", f"{error}; a page is a path, as in /blog/post") from None
 

@@ -140,7 +140,7 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
     dashboard = Dashboard(DashboardReads(reads, settings.window, shares.of), sites, access, pages)
     site_settings = SiteSettings(store, sites, credentials, access, pages)
     files = StaticFiles()
-    api = Api(reads, access, instance, settings.window, settings.longest_window)
+    api = Api(reads, sites, access, instance, settings.window, settings.longest_window)
     counters = Counters(sites, access, reads, intake, counter, means.agents, instance)
     docs = Docs(renderer, pages)
     exports = ExportApi(store, access)
@@ -158,7 +158,7 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
         "api_breakdown": api.breakdown,
         "api_visitors": api.visitors,
         "api_present": api.present,
-        "api_live": LiveEndpoint(live, access),
+        "api_live": LiveEndpoint(live, sites, access),
         "api_views": ViewsApi(sites, intake, counter, reads, access).add,
         "api_ledger": LedgerApi(reads, access).ledger,
         "api_forget": manage.pages,

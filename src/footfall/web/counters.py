@@ -25,7 +25,6 @@ from footfall.intake.request import Intake
 from footfall.model import MINUTE, WHOLE_SITE, Count, Drop
 from footfall.open_batch import Outcome
 from footfall.reads import Reads
-from footfall.site import Rules
 from footfall.sites import Sites
 from footfall.web.access import Access
 from footfall.web.api import unauthorized
@@ -171,12 +170,11 @@ class Counters:
     def _asked(self, request: Request, number: str) -> _Asked:
         """Raises BadInput."""
         query = request.query_params
-        site = self._sites.get(_site_of(request))
         path = query.get("page")
         page = WHOLE_SITE
         if path is not None:
             try:
-                page = page_of(path, site.rules if site else Rules())
+                page = page_of(path, self._sites.rules(_site_of(request)))
             except BadPage as error:
                 raise BadInput("page", f"{error}; a page is a path, as in /blog/post") from None
         is_hit = _one_of(query, "hit", (*_YES, *_NO), "") in _YES

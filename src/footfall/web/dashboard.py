@@ -138,7 +138,8 @@ class Dashboard:
 
     async def _show(self, request: Request, caller: Caller, site: str) -> Response:
         query = request.query_params
-        place = Place(site, page_asked(request) if query.get("page") else WHOLE_SITE, read_asked(query))
+        page = page_asked(request, self._sites.rules(site)) if query.get("page") else WHOLE_SITE
+        place = Place(site, page, read_asked(query))
         minute = await self._reads.minute(site, place.page)
         period = await self._reads.period(site, place.page, place.asked, minute.at)
         shared = {

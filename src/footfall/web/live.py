@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from footfall.errors import StoreError
 from footfall.live import Live, TooManyWatchers
+from footfall.sites import Sites
 from footfall.web.access import Access
 from footfall.web.api import page_asked, unauthorized
 from footfall.web.problems import problem
@@ -43,8 +44,9 @@ _AWAY = b"event: away\ndata: {}\n\n"
 class LiveEndpoint:
     """A plain ASGI callable: one stream."""
 
-    def __init__(self, live: Live, access: Access) -> None:
+    def __init__(self, live: Live, sites: Sites, access: Access) -> None:
         self._live = live
+        self._sites = sites
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,7 +61,8 @@ class LiveEndpoint:
 
     async def _answer(self, request: Request, site: str, receive: Receive, send: Send) -> None:
         scope = request.scope
-        events = self._live.watch(site, page_asked(request), self._access.address(request))
+        page = page_asked(request, self._sites.rules(site))
+        events = self._live.watch(site, page, self._access.address(request))
         async with contextlib.aclosing(events):
             try:
                 first = await anext(events, None)
