@@ -12,7 +12,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import BenchmarkError, dashboard, imports, instances, memory, reads, redis, redis_memory, redis_reads, throughput
+from benchmarks import (
+    BenchmarkError,
+    dashboard,
+    imports,
+    instances,
+    memory,
+    reads,
+    redis,
+    redis_memory,
+    redis_reads,
+    throughput,
+    watchers,
+)
 from benchmarks.progress import Shown, Steps
 from benchmarks.report import Machine, Report
 from benchmarks.servers import Place
@@ -40,6 +52,7 @@ class Which(enum.StrEnum):
     MEMORY = "memory"
     IMPORTS = "imports"
     DASHBOARD = "dashboard"
+    WATCHERS = "watchers"
     REDIS = "redis"
     INSTANCES = "instances"
     REDIS_READS = "redis-reads"
@@ -90,6 +103,7 @@ def _measure(which: Which, folder: Path, console: Console, results: Path, *, sec
         Which.MEMORY: on_cores(memory.measure),
         Which.IMPORTS: partial(imports.measure, rounds=rounds or _REDIS_ROUNDS),
         Which.DASHBOARD: dashboard.measure,
+        Which.WATCHERS: on_cores(partial(watchers.measure, seconds=seconds, rounds=rounds or _REDIS_ROUNDS)),
         Which.REDIS: on_cores(partial(redis.measure, seconds=seconds, rounds=rounds or _REDIS_ROUNDS)),
         Which.INSTANCES: on_cores(partial(instances.measure, seconds=seconds, rounds=rounds or _REDIS_ROUNDS)),
         Which.REDIS_READS: on_cores(redis_reads.measure),

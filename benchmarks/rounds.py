@@ -78,7 +78,8 @@ class Heat(msgspec.Struct, frozen=True):
 class Measured(msgspec.Struct, frozen=True):
     """One contender's run: requests a second, p50 and p99 in milliseconds, requests answered, and what was stored for them.
 
-    `calls` is how many calls a store that is a server of its own had, `store_cpu` the seconds of processor time that took it.
+    `calls` is how many calls a store that is a server of its own had, `store_cpu` the seconds of processor time that took it;
+    `cpu` are those of the contender's process.
     """
 
     rate: float
@@ -89,6 +90,7 @@ class Measured(msgspec.Struct, frozen=True):
     commits: int | None = None
     calls: int | None = None
     store_cpu: float | None = None
+    cpu: float | None = None
 
     def for_views(self, amount: float | None) -> float | None:
         """How much of an amount came to 1,000 views; None where it is not known."""
@@ -128,7 +130,7 @@ def run_rounds(
         for heat in heats:
             for contender in heat.contenders:
                 steps.step(f"warming up: {_words(contender, heat)}")
-                _run(
+                audited_run(
                     running[contender.server],
                     contender,
                     heat,
@@ -142,7 +144,7 @@ def run_rounds(
                     contender = heat.contenders[which]
                     steps.step(f"round {number + 1} of {rounds}: {_words(contender, heat)}")
                     load = wrk.Load(heat.connections, seconds, heat.pages, number + 1, contender.visits)
-                    runs[heat][which].append(_run(running[contender.server], contender, heat, place, load))
+                    runs[heat][which].append(audited_run(running[contender.server], contender, heat, place, load))
         resident = {name: each.memory().resident for name, each in running.items()}
     return Outcome(runs, headers, resident)
 
@@ -182,7 +184,7 @@ def _settled(running: Running) -> Books:
     return books
 
 
-def _run(running: Running, contender: Contender, heat: Heat, place: Place, load: wrk.Load) -> Measured:
+def audited_run(running: Running, contender: Contender, heat: Heat, place: Place, load: wrk.Load) -> Measured:
     """One run, and its audit."""
     url = running.url + heat.target(contender)
     time.sleep(SETTLE_SECONDS)
@@ -190,7 +192,9 @@ def _run(running: Running, contender: Contender, heat: Heat, place: Place, load:
         run = wrk.run(url, contender.headers, load, place.load_core)
         return Measured(run.rate, run.p50, run.p99, run.completed)
     before, work = _settled(running), running.store_work()
+    busy = running.cpu_seconds()
     run = wrk.run(url, contender.headers, load, place.load_core)
+    cpu = running.cpu_seconds() - busy
     after, work_after = running.books(), running.store_work()
     stored = after.stored - before.stored
     if not run.completed <= stored <= run.completed + load.connections:
@@ -198,10 +202,11 @@ def _run(running: Running, contender: Contender, heat: Heat, place: Place, load:
             f"{contender.label}: {run.completed} views were acknowledged and at most {load.connections} more sent,"
             f" but the store gained {stored}"
         )
-    done = (None, None) if work is None or work_after is None else (work_after.calls - work.calls, work_after.cpu - work.cpu)
-    return Measured(
-        run.rate, run.p50, run.p99, run.completed, after.counted - before.counted, after.commits - before.commits, *done
-    )
+    calls, store_cpu = None, None
+    if work is not None and work_after is not None:
+        calls, store_cpu = work_after.calls - work.calls, work_after.cpu - work.cpu
+    counted, commits = after.counted - before.counted, after.commits - before.commits
+    return Measured(run.rate, run.p50, run.p99, run.completed, counted, commits, calls, store_cpu, cpu)
 
 
 def ratios(runs: Sequence[Measured], base: Sequence[Measured], of: Callable[[Measured], float]) -> list[float]:

@@ -85,21 +85,29 @@ class Event(msgspec.Struct, frozen=True):
 class _Channel:
     """What the watchers of a site, or of one of its pages, wait on."""
 
-    __slots__ = ("event", "first", "number", "turn", "watchers")
+    __slots__ = ("_waiting", "event", "first", "number", "watchers")
 
     def __init__(self) -> None:
         self.watchers = 0
         self.number = 0
         self.event = b""
         self.first: asyncio.Task[None] | None = None
-        self.turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def turn(self) -> None:
+        """Wait for the next event. Each has a future of its own: one for all would be cancelled by the first who goes."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        await waiter
 
     def show(self, event: bytes) -> None:
         """Hand an event to all who wait."""
         self.event = event
         self.number += 1
-        turn, self.turn = self.turn, asyncio.get_running_loop().create_future()
-        turn.set_result(None)
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.done():  # who goes is cancelled, and stays in the list until now
+                waiter.set_result(None)
 
 
 class _Site:
@@ -116,8 +124,8 @@ class _Site:
 class Live:
     """Watches over a window of `window` seconds.
 
-    `reader` is asked; `shares` gives each instance's part of a site's past minute; `clock` is in seconds since the epoch, and
-    `pause` waits for so many seconds.
+    `reader` is asked; `shares` gives each instance's part of a site's past minute; `on_poll` hears of each poll; `clock` is in
+    seconds since the epoch, and `pause` waits for so many seconds.
     """
 
     def __init__(
@@ -126,12 +134,14 @@ class Live:
         *,
         window: int = 60,
         shares: Callable[[str], Mapping[str, int]] = lambda _site: {},
+        on_poll: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._reader = reader
         self._span = Span(Tier.SECOND, window)
         self._shares = shares
+        self._on_poll = on_poll
         self._clock = clock
         self._pause = pause
         self._sites: dict[str, _Site] = {}
@@ -154,7 +164,7 @@ class Live:
             seen = channel.number - 1 if channel.event else channel.number
             while not self._ending.is_set():
                 if channel.number == seen:
-                    await asyncio.wait({channel.turn})
+                    await channel.turn()
                 else:
                     seen = channel.number
                     yield channel.event
@@ -216,6 +226,7 @@ class Live:
 
     async def _event(self, site: str, page: str, watched: _Site, *, asks_presence: bool) -> bytes:
         """The state of a site or page now; b"" where the store does not tell."""
+        self._on_poll()
         try:
             async with asyncio.timeout(POLL_SECONDS):
                 return msgspec.json.encode(await self._state(site, page, watched, asks_presence=asks_presence))

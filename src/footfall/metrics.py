@@ -107,6 +107,8 @@ class Ledger:
         self._replies = counter(
             "http_replies", "Replies by class of status; those to views that were taken are in the ledger instead.", "status"
         )
+        self._watchers = gauge("live_watchers", "Live streams that are open.")
+        self._polls = counter("live_polls", "Polls of the store for live streams: one a second and watched site or page.")
         self._lag = histogram(
             "event_loop_lag_seconds", "How much too late what was due each second began: work that waits its turn.", _LAG_SECONDS
         )
@@ -132,6 +134,10 @@ class Ledger:
         """Let the number of waiting views be asked for whenever the metrics are shown."""
         self._watched.append((self._pending, pending))
         self._pending_limit.set(limit)
+
+    def watch_watchers(self, watchers: Callable[[], int]) -> None:
+        """The same for the number of open live streams."""
+        self._watched.append((self._watchers, watchers))
 
     def watch_spool(self, spool: SpoolState, max_bytes: int, max_seconds: int) -> None:
         """The same for the spool's size and age, and what they may be at most."""
@@ -183,6 +189,10 @@ class Ledger:
     def replied(self, status: int) -> None:
         """A reply was sent that stands in no other row."""
         self._replies.labels(f"{status // 100}xx").inc()
+
+    def polled(self) -> None:
+        """The store was polled for a live stream."""
+        self._polls.inc()
 
     def lagged(self, seconds: float) -> None:
         """What was due came so much too late."""

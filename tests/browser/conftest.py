@@ -1,8 +1,12 @@
-"""One Footfall server, one host of pages and one Chromium for a worker's browser tests; a site and a visitor for each test."""
+"""One Footfall server, one host of pages and one Chromium for all browser tests; a site and a visitor for each test.
+
+With several workers one of them has all these tests, and begins with them: a browser for each would cost more than it gains.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -13,7 +17,7 @@ from tests.browser.visiting import ANYWHERE, AS_A_PERSON, Store, Visitor, visit
 from tests.servers import FootfallServer
 from tests.servers.program import found_on_path
 
-#: More than a worker has browser tests.
+#: More than there are browser tests.
 SITES = tuple(f"site-{number}.example" for number in range(200))
 
 #: What a driven Chromium does not do by itself, and a person's does: keep pages for "back".
@@ -24,6 +28,14 @@ Tag = Callable[..., str]
 
 #: Puts a document at a path; its URL.
 Put = Callable[..., str]
+
+
+@pytest.hookimpl(tryfirst=True)  # before the group's name is read
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of this folder together."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="session")

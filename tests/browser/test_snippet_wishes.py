@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from playwright.async_api import async_playwright
 
-from tests.browser.conftest import ANYWHERE, Put, Tag
-from tests.browser.visiting import PERSON, Store, Visitor, visit
+from tests.browser.conftest import Put, Tag
+from tests.browser.visiting import ANYWHERE, PERSON, Store, Visitor, visit
 from tests.servers.program import found_on_path
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

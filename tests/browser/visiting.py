@@ -39,9 +39,11 @@ DEADLINE = 30.0
 async def until(claim: Callable[[], bool], what: Callable[[], str] | str) -> None:
     """Return as soon as a claim holds, asked in a thread; AssertionError with `what` if it never does."""
     deadline = time.monotonic() + DEADLINE
+    pause = 0.02
     while not await asyncio.to_thread(claim):
         assert time.monotonic() < deadline, what if isinstance(what, str) else what()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.2, 0.1)
 
 
 class Store:
@@ -176,7 +178,7 @@ def undriven(url: str) -> Iterator[None]:
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = ["--headless=new", f"--user-data-dir={profile}", "--no-first-run", *AS_A_PERSON, *ANYWHERE]
-        command = [found_on_path("chromium"), *options, url]
+        command = [str(found_on_path("chromium")), *options, url]
         browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             yield

@@ -209,6 +209,9 @@ async def test_watchers_are_told_apart_behind_a_proxy_that_is_trusted(app: InPro
     async with asyncio.timeout(PATIENCE):
         assert [await each.status() for each in watchers] == [200] * (MAX_WATCHERS_OF_AN_ADDRESS + 1)
         assert sorted([await each.status() for each in networked]) == [200] * MAX_WATCHERS_OF_AN_ADDRESS + [503]
+        shown = app.parts.ledger.exposition().decode()
+        assert f"footfall_live_watchers {app.parts.live.watchers}.0\n" in shown
+        assert float(shown.partition("\nfootfall_live_polls_total ")[2].partition("\n")[0]) >= 1
         for each in (*watchers, *networked):
             await each.close()
     assert app.parts.live.watchers == 0

@@ -149,6 +149,31 @@ async def test_a_thousand_watchers_cost_the_store_what_one_does(live: Live, read
     assert live.watchers == 0
 
 
+async def test_each_poll_is_told(reader: Reader, seconds: Seconds) -> None:
+    """One a second for a site, and one for each page that is watched by itself."""
+    polls: Tally[str] = Tally()
+    live = Live(reader, clock=seconds.clock, pause=seconds.pause, on_poll=lambda: polls.update(["poll"]))
+    async with watching(live) as events, watching(live) as others, watching(live, "/a") as of_page:
+        for each in (events, others, of_page):
+            await anext(each)
+        assert polls.total() == 2
+        await seconds.pass_one()
+    assert polls.total() == 4
+
+
+async def test_who_goes_while_waiting_takes_nobody_along(live: Live, seconds: Seconds) -> None:
+    """The others of the same channel get the next event."""
+    async with watching(live) as events, watching(live) as others:
+        await anext(events)
+        await anext(others)
+        going, staying = (asyncio.ensure_future(anext(each)) for each in (events, others))
+        await asyncio.sleep(0)
+        going.cancel()
+        await seconds.pass_one()
+        assert msgspec.json.decode(await staying)["at"] == START + 1
+        assert going.cancelled()
+
+
 async def test_a_slow_watcher_gets_the_newest_event(live: Live, seconds: Seconds) -> None:
     """Those it was not ready for are gone: nothing is kept for it but one."""
     async with watching(live) as events:
@@ -163,7 +188,8 @@ async def test_polls_follow_the_seconds(live: Live, seconds: Seconds) -> None:
     seconds.clock.advance(0.75)
     async with watching(live) as events:
         await anext(events)
-        await asyncio.sleep(0)
+        for _ in range(50):  # let the poll come to its pause
+            await asyncio.sleep(0)
         assert seconds.asked == [pytest.approx(0.25 + PHASE)]
 
 
