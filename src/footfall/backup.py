@@ -1,9 +1,9 @@
 """Backing a store up while it counts, and restoring the backup into an empty store of any kind.
 
-A backup is lines of JSON, written and read one by one, so neither its size nor the store's matters: a header, then each site's
-rows and the sums of all its buckets that had ended, then the documents worth keeping, and an end that says how much there was. A
-restore is right when the new store has the same sums. Salts, sessions, attempts to log in and what instances tell each other are
-left out. Nothing here knows files or a command line.
+A backup is lines of JSON, written and read one by one, so neither its size nor the store's matters: a header, the sites'
+documents (which say how long each is kept), each site's rows and the sums of all its buckets that had ended, the other documents
+worth keeping, and an end that says how much there was. A restore is right when the new store has the same sums. Salts, sessions,
+attempts to log in and what instances tell each other are left out. Nothing here knows files or a command line.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from footfall.errors import BadInput
 from footfall.model import Retention, Section, Tier, oldest_kept
 from footfall.stores import Store
 from footfall.stores.base import VISITOR_GRACE, VISITOR_HOURS
+from footfall.stores.keeping import SITE_KIND, Keeping
 
 #: The version of the form that is written; only this one is read.
 VERSION = 1
@@ -35,7 +36,7 @@ PARTS: tuple[tuple[Section, Tier], ...] = (
 
 #: The kinds of documents that are backed up: sites, the hashes of tokens, share links and of the password. (A test compares these
 #: names with those of the modules that own them.)
-KINDS = ("site", "token", "share", "password")
+KINDS = (SITE_KIND, "token", "share", "password")
 
 Row: TypeAlias = tuple[int | str, ...]
 
@@ -138,7 +139,10 @@ async def back_up(store: Store, made: int, by: str, progress: Progress = lambda 
     """The lines of a backup, each with its end. `made` is now in Unix seconds, `by` Footfall's version. Raises StoreError."""
     encode = msgspec.json.Encoder().encode
     yield encode(Header(VERSION, made, by)) + b"\n"
-    total = 0
+    total = documents = 0
+    for document in await store.documents(SITE_KIND):
+        documents += 1
+        yield encode(Kept(SITE_KIND, document.key, document.value, document.until)) + b"\n"
     sites = await store.sites()
     for site in sites:
         for section, tier in PARTS:
@@ -155,8 +159,7 @@ async def back_up(store: Store, made: int, by: str, progress: Progress = lambda 
             ended = [tally.bucket(start) for start in sorted(tally.sums) if _has_ended(section, tier, start, first or 0)]
             if ended:
                 yield encode(Sums(site, section, tier, ended)) + b"\n"
-    documents = 0
-    for kind in KINDS:
+    for kind in (kind for kind in KINDS if kind != SITE_KIND):
         for document in await store.documents(kind):
             documents += 1
             yield encode(Kept(kind, document.key, document.value, document.until)) + b"\n"
@@ -233,7 +236,8 @@ async def restore(
 ) -> Restored:
     """Load a backup, checked by `read_backup` before, into an empty store, and compare its sums. Raises BadInput and StoreError.
 
-    `retention` is what the store keeps. Where it fails, what was loaded is taken away again, as far as the store lets it be.
+    `retention` is what the store keeps of sites that do not say otherwise. Where it fails, what was loaded is taken away again,
+    as far as the store lets it be.
     """
     await refuse_unless_empty(store)
     begun: set[str] = set()
@@ -254,10 +258,12 @@ async def _load(
     documents: list[tuple[str, str]],
 ) -> Restored:
     rows = compared = too_old = 0
+    keeping, rules = Keeping(retention), dict[str, bytes]()
     manifest: list[Sums] = []
     for line in lines:
         if isinstance(line, Rows | Sums) and manifest and manifest[0].site != line.site:
-            compared, too_old = _plus((compared, too_old), await _compare(store, manifest, retention))
+            kept = keeping.of(rules.get(manifest[0].site))
+            compared, too_old = _plus((compared, too_old), await _compare(store, manifest, kept))
             manifest = []
         if isinstance(line, Rows):
             begun.add(line.site)
@@ -269,8 +275,12 @@ async def _load(
             manifest.append(line)
         elif isinstance(line, Kept) and line.kind in KINDS:
             documents.append((line.kind, line.key))
+            if line.kind == SITE_KIND:
+                rules[line.key] = line.value
             await store.put_document(line.kind, line.key, line.value, version=0, until=line.until)
-    compared, too_old = _plus((compared, too_old), await _compare(store, manifest, retention))
+    if manifest:
+        kept = keeping.of(rules.get(manifest[0].site))
+        compared, too_old = _plus((compared, too_old), await _compare(store, manifest, kept))
     return Restored(rows, len(begun), len(documents), compared, too_old)
 
 

@@ -1,4 +1,5 @@
-"""What a site is beside its name: who may see its numbers, from where its views may come, and by which rules they are judged.
+"""What a site is beside its name: who may see its numbers, from where its views may come, by which rules they are judged, and how
+long they are kept.
 
 A frozen value, whole: where a rule comes from (a setting, a document in the store) is not seen here.
 """
@@ -8,12 +9,14 @@ from __future__ import annotations
 import enum
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import translate
+from itertools import pairwise
 
 import msgspec
 
 from footfall.errors import BadInput
+from footfall.model import DAY, DEFAULT_RETENTION, Retention, Tier
 
 #: Origins that stand for the site itself: its own host and all below it.
 OWN_ORIGIN = "self"
@@ -42,6 +45,16 @@ _NUMBERS = (
     ("pages_per_day", f"pages, a whole number from 0 (no limit) to {MAX_NUMBER}"),
 )
 
+#: The rules that are durations, in seconds: how long the buckets of a tier are kept.
+RETENTION_RULES: Mapping[Tier, str] = {tier: f"retention_{tier.value}" for tier in DEFAULT_RETENTION}
+
+#: No duration, in seconds, is longer: beyond it a slip of the pen is likelier than a wish.
+LONGEST_DURATION = 36_500 * DAY
+
+#: The widest window, in seconds, and how much longer seconds are kept at least, so that a slow reading meets none that is gone.
+LONGEST_WINDOW = 540
+WINDOW_MARGIN = 60
+
 
 class Visibility(enum.StrEnum):
     """Who may see a site's numbers without a login or a token."""
@@ -55,13 +68,14 @@ class Visibility(enum.StrEnum):
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """By which rules a site's views are judged. Rates are views a minute, 0 for no limit.
+    """By which rules a site's views are judged and kept. Rates are views a minute, 0 for no limit; retentions are seconds.
 
     `origins`: hosts that pages may be on, "*.example.com" for all below one, "self" for the site's own; none: any.
     `excluded_addresses`: addresses or networks (CIDR). `excluded_paths`: patterns with * and ?. `kept_parameters`: query
     parameters that tell pages apart. `honours_privacy_signals`: views with DNT: 1 or Sec-GPC: 1 are dropped.
     `merges_slash`: a path with a slash at its end is the one without. `merges_index`: /a/index.html is /a/.
-    `counts_visitors`: whether visitors are told apart at all.
+    `counts_visitors`: whether visitors are told apart at all. `retention_minute` and its like: how long the buckets of a tier
+    are kept, with all that is known of their views; none is shorter than the one of the finer tier.
     """
 
     visibility: Visibility = Visibility.PRIVATE
@@ -76,6 +90,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     visitor_rate: int = 0
     site_rate: int = 0
     pages_per_day: int = 10_000
+    retention_second: int = DEFAULT_RETENTION[Tier.SECOND]
+    retention_minute: int = DEFAULT_RETENTION[Tier.MINUTE]
+    retention_hour: int = DEFAULT_RETENTION[Tier.HOUR]
+    retention_day: int = DEFAULT_RETENTION[Tier.DAY]
 
     def __post_init__(self) -> None:
         """Raises BadInput naming the rule at fault."""
@@ -91,6 +109,29 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         for name, accepted in _NUMBERS:
             if not 0 <= getattr(self, name) <= MAX_NUMBER:
                 raise BadInput(name, accepted)
+        check_order(self.retention)
+
+    @property
+    def retention(self) -> Retention:
+        """How long each tier's buckets are kept, in seconds."""
+        return {tier: getattr(self, rule) for tier, rule in RETENTION_RULES.items()}
+
+
+def check_order(kept: Retention) -> None:
+    """Raise BadInput, naming the rule, where a tier is not kept for a duration, or not as long as the finer one."""
+    for tier, rule in RETENTION_RULES.items():
+        if not 1 <= kept[tier] <= LONGEST_DURATION:
+            raise BadInput(rule, f"a duration from 1 second to {LONGEST_DURATION // DAY} days")
+    for finer, tier in pairwise(RETENTION_RULES):
+        if kept[tier] < kept[finer]:
+            raise BadInput(RETENTION_RULES[tier], f"a duration not shorter than for {finer.value}s, or shorten that too")
+
+
+def check_windows(kept: Retention, of_store: Retention) -> None:
+    """Raise BadInput where seconds are not kept as long as the widest window needs that the store's retention has room for."""
+    least = min(LONGEST_WINDOW + WINDOW_MARGIN, of_store[Tier.SECOND])
+    if kept[Tier.SECOND] < least:
+        raise BadInput(RETENTION_RULES[Tier.SECOND], f"a duration of {least} seconds or more: windows are read from them")
 
 
 def network(text: str, field: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

@@ -16,13 +16,14 @@ import msgspec
 
 from footfall.errors import BadInput, StoreError
 from footfall.model import Document
-from footfall.site import Rules, Site, Visibility
+from footfall.site import Rules, Site, Visibility, check_windows
 from footfall.stores import Store
+from footfall.stores.keeping import SITE_KIND
 
 _log = logging.getLogger(__name__)
 
-#: The kind of a site's document: its rules as JSON, those alone that differ from the settings'.
-KIND = "site"
+#: The kind of a site's document.
+KIND = SITE_KIND
 
 #: How often the documents are looked at, in seconds.
 REFRESH_SECONDS = 0.8
@@ -98,6 +99,7 @@ class Sites:
 
     def _rules(self, name: str, overrides: Mapping[str, Any]) -> Rules:
         rules = msgspec.convert(msgspec.to_builtins(self._defaults) | dict(overrides), Rules)
+        check_windows(rules.retention, self._defaults.retention)
         return msgspec.structs.replace(rules, visibility=Visibility.PUBLIC) if name in self._public else rules
 
     async def save(self, name: str, changes: Mapping[str, Any], *, version: int | None = None) -> bool:

@@ -24,6 +24,15 @@ VISITORS = tuple(random.Random(7).getrandbits(64) for _ in range(20))
 KINDS = ("site", "salt")
 KEYS = ("x", "y")
 SPANS = (*PERIODS.values(), *(Span(Tier.SECOND, window) for window in WINDOWS), Span(Tier.MINUTE, 5), Span(Tier.DAY, 3))
+
+#: How long a site may be kept, as the rules of its document say it: longest first. All are longer or shorter than SHORT, or that.
+RETENTIONS: tuple[dict[str, int], ...] = (
+    {"retention_second": 700, "retention_minute": 3600, "retention_hour": DAY, "retention_day": 9 * DAY},
+    {"retention_day": 7 * DAY},
+    {},
+    {"retention_hour": 2 * HOUR, "retention_day": 3 * DAY},
+    {"retention_minute": 600, "retention_hour": HOUR, "retention_day": DAY},
+)
 DETAILS = (*PERIODS.values(), Span(Tier.HOUR, 1), Span(Tier.DAY, 3), Span(Tier.MONTH, 2))
 
 #: Seconds near which something ends: windows, minutes, lifetimes, retentions.

@@ -1,8 +1,8 @@
 """Every backend side by side with the specification: the same calls under the same clock must get the same answers.
 
 Hypothesis makes up what happens (batches of every kind, sent once or again, a clock that goes on, jumps and runs backward, pages
-and sites forgotten, sites dumped and loaded, documents, stores closed and opened) and shortens what it finds to the fewest steps
-that show a difference.
+and sites forgotten, sites dumped and loaded, kept longer and shorter, documents, stores closed and opened) and shortens what it
+finds to the fewest steps that show a difference.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, ClassVar, TypeVar
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from footfall.errors import StoreUnavailable
-from footfall.model import DAY, HOUR, Batch, Breakdown, Section, SiteBatch, Span, Tier, TopPages
+from footfall.model import DAY, HOUR, Batch, Section, SiteBatch, Span, Tier
 from footfall.stores import Store
-from tests.contract.conftest import BACKENDS, SHORT, Backend, Clock, Place, placed
+from tests.contract.conftest import BACKENDS, SHORT, Backend, Clock, Place, breakdown_of, placed, top_of
 from tests.contract.made_up import (
     BEGINNINGS,
     DETAILS,
@@ -32,6 +33,7 @@ from tests.contract.made_up import (
     KINDS,
     LIMITS,
     LINES,
+    RETENTIONS,
     SITES,
     SPANS,
     WINDOWS,
@@ -76,6 +78,7 @@ class Comparison(RuleBasedStateMachine):
         self.asked = 0
         self.versions: dict[tuple[str, str], tuple[int, int]] = {}
         self.latest = 0
+        self.kept = dict.fromkeys(SITES, RETENTIONS.index({}))
 
     def run(self, call: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(call)
@@ -200,6 +203,16 @@ class Comparison(RuleBasedStateMachine):
                 if rows:
                     await store.load(target, section, tier, rows)
 
+    @rule(site=sites, place=st.integers(0, len(RETENTIONS) - 1))
+    def keep_for_another_time(self, site: str, place: int) -> None:
+        """For a shorter one as it is; what is gone need not come back for a longer one, so the site begins anew for that."""
+        if place < self.kept[site]:
+            self.forget_site(site)
+        self.kept[site] = place
+        for store in (self.store, self.specification):
+            self.run(store.put_document("site", site, msgspec.json.encode(RETENTIONS[place])))
+        self.run(self.other.documents("site"))  # shows it to the other store, which else may take a second
+
     @precondition(lambda self: self.is_latest())
     @rule(
         kind=st.sampled_from(KINDS),
@@ -304,7 +317,7 @@ class Comparison(RuleBasedStateMachine):
         """The whole list, in parts of two, three, four pages and so on."""
         after: tuple[int, str] | None = None
         for limit in itertools.count(2):
-            listed = await self.compare(functools.partial(_top, site, span, limit, after))
+            listed = await self.compare(functools.partial(top_of, site, span, limit, after))
             if len(listed.pages) < limit:
                 break
             page, views = listed.pages[-1]
@@ -314,7 +327,7 @@ class Comparison(RuleBasedStateMachine):
         """The whole list, in parts of two, three, four values and so on."""
         after: tuple[int, str] | None = None
         for limit in itertools.count(2):
-            listed = await self.compare(functools.partial(_breakdown, site, page, dimension, span, limit, after))
+            listed = await self.compare(functools.partial(breakdown_of, site, page, dimension, span, limit, after))
             if len(listed.values) < limit:
                 break
             value, views = listed.values[-1]
@@ -349,16 +362,6 @@ async def _answer(ask: Callable[[Store], Coroutine[Any, Any, T]], store: Store) 
         return await ask(store)
     except StoreUnavailable:
         return await ask(store)
-
-
-async def _top(site: str, span: Span, limit: int, after: tuple[int, str] | None, store: Store) -> TopPages:
-    return await store.top(site, span, limit, after)
-
-
-async def _breakdown(
-    site: str, page: str, dimension: str, span: Span, limit: int, after: tuple[int, str] | None, store: Store
-) -> Breakdown:
-    return await store.breakdown(site, page, dimension, span, limit, after)
 
 
 def compare(backend: Backend, examples: int, steps: int) -> None:

@@ -160,3 +160,15 @@ async def test_what_is_no_whole_backup_is_refused() -> None:
 def test_the_kinds_are_those_that_are_worth_keeping() -> None:
     """Sites, tokens, share links and the password by the names that their owners use; no session."""
     assert set(KINDS) == {SITE_KIND, PASSWORD, *(kind.name for kind in CREDENTIALS)} - {SESSIONS.name}
+
+
+async def test_a_site_that_is_kept_longer_is_restored_with_all_that_it_has(store: Store, clock: Clock) -> None:
+    """Its document comes first, so that the new store keeps the old buckets, which its own retention would not."""
+    source = MemoryStore(clock)
+    await source.put_document(SITE_KIND, SITE, b'{"retention_day":172800000}')
+    await Writer(source).count({"/": 1}, timed={("/old", clock.second - 1500 * DAY): 1})
+    clock.advance(DAY)
+    done = await restore(read_backup(await backed_up(source, clock)), store, DEFAULT_RETENTION)
+    assert done.too_old == 0
+    assert await dumped(store, Section.VIEWS, Tier.DAY) == await dumped(source, Section.VIEWS, Tier.DAY)
+    assert len(await dumped(store, Section.VIEWS, Tier.DAY)) == 4

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from footfall.model import DAY
 from tests.integration.in_process import SITE, InProcess, running
 
 SITES = "/api/v1/sites"
@@ -52,6 +54,23 @@ async def test_rules_are_changed_one_by_one(app: InProcess) -> None:
     assert (await app.client.get(DECLARED)).json() == changed.json()
 
 
+async def test_a_site_is_kept_as_its_rules_say(app: InProcess) -> None:
+    """In seconds, tier by tier: a view of long ago is in the days of a site that is kept for so long, and in no other's."""
+    kept = {"retention_hour": 100 * DAY, "retention_day": 1200 * DAY}
+    changed = await app.client.patch(DECLARED, json=kept)
+    assert changed.json()["own"] == kept
+    assert changed.json()["rules"] | kept == changed.json()["rules"]
+    old = int(time.time()) - 1000 * DAY
+    asked: dict[str, str | int] = {"tier": "day", "from": old, "to": old + 1}
+    views = {}
+    for site in (SITE, "open.example"):
+        assert (await app.client.post(f"{SITES}/{site}/views", json=[{"page": "/old", "at": old}])).status_code == 200
+        views[site] = (await app.client.get(f"{SITES}/{site}/series", params=asked)).json()["points"][0][1]
+    assert views == {SITE: 1, "open.example": 0}
+    assert (await app.client.patch(DECLARED, json={"retention_day": None})).json()["rules"]["retention_day"] == 730 * DAY
+    assert (await app.client.get(f"{DECLARED}/series", params=asked)).json()["points"][0][1] == 0
+
+
 @pytest.mark.parametrize(
     ("rules", "field"),
     [
@@ -64,6 +83,11 @@ async def test_rules_are_changed_one_by_one(app: InProcess) -> None:
         ({"excluded_paths": ["no-slash"]}, "excluded_paths"),
         ({"kept_parameters": ["a b"]}, "kept_parameters"),
         ({"origins": ["a.example"] * 101}, "origins"),
+        ({"retention_day": 0}, "retention_day"),
+        ({"retention_day": 86_400}, "retention_day"),
+        ({"retention_minute": 9_999_999}, "retention_hour"),
+        ({"retention_second": 599}, "retention_second"),
+        ({"retention_hour": "90d"}, "rules"),
     ],
 )
 async def test_a_rule_that_can_not_be_is_named(app: InProcess, rules: dict[str, Any], field: str) -> None:

@@ -97,6 +97,18 @@ async def test_a_site_shows_its_past_minute_and_its_pages(app: InProcess) -> Non
     assert re.search(r'data-page="/a".*?class="live">5</td><td>5</td>', page.text, re.DOTALL)
 
 
+async def test_a_site_without_views_shows_its_owner_the_tag(app: InProcess) -> None:
+    """Until its first view; its settings show it always, and nobody else sees it."""
+    tag = f'<script async src="http://footfall.example/footfall.js" data-site=" {PRIVATE} "></script>'
+    assert "Nothing has been counted yet" not in (await app.client.get(SITE_PAGE)).text
+    await log_in(app)
+    assert tag in text_of(await app.client.get(PRIVATE_PAGE))
+    assert tag in text_of(await app.client.get(f"{PRIVATE_PAGE}/settings"))
+    await count(app, PRIVATE, a=1)
+    assert "Nothing has been counted yet" not in (await app.client.get(PRIVATE_PAGE)).text
+    assert tag in text_of(await app.client.get(f"{PRIVATE_PAGE}/settings"))
+
+
 async def test_a_page_is_a_filter_in_the_address(app: InProcess) -> None:
     """It has its own numbers, and the way back to the whole site keeps the period."""
     await count(app, PUBLIC, a=5, b=2)
@@ -203,6 +215,22 @@ async def test_settings_change_what_was_changed_and_nothing_else(app: InProcess)
     reply = await app.client.post(f"{PRIVATE_PAGE}/settings", data=form)
     assert reply.status_code == 303
     assert app.parts.sites.document(PRIVATE)[0] == {"visibility": "counter", "origins": ["self", "*.example.net"]}
+
+
+async def test_how_long_a_site_is_kept_is_written_as_a_duration(app: InProcess) -> None:
+    """It is shown so too; what is none, or shorter than that of a finer tier, is refused beside its field."""
+    await log_in(app)
+    page = (await app.client.get(f"{PRIVATE_PAGE}/settings")).text
+    assert filled(page)["retention_day"] == "730d"
+    for written, said in (("soon", "Write a duration such as 48h"), ("1d", "Write a duration not shorter than for hours")):
+        reply = await app.client.post(f"{PRIVATE_PAGE}/settings", data=filled(page) | {"retention_day": written})
+        assert reply.status_code == 400
+        assert said in text_of(reply)
+        assert re.search(r'name="retention_day"[^>]* aria-invalid="true"', reply.text)
+    reply = await app.client.post(f"{PRIVATE_PAGE}/settings", data=filled(page) | {"retention_day": " 100D "})
+    assert reply.status_code == 303
+    assert app.parts.sites.document(PRIVATE)[0] == {"retention_day": 100 * 86_400}
+    assert filled((await app.client.get(f"{PRIVATE_PAGE}/settings")).text)["retention_day"] == "100d"
 
 
 async def test_a_wrong_rule_is_named_and_what_was_written_stays(app: InProcess) -> None:

@@ -6,6 +6,7 @@ Read from the source with `ast`: nothing of Footfall is imported here, so a modu
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,8 +54,8 @@ FLOORS = {
 DOORS = frozenset(
     {
         ("site", "errors"),
-        ("cli", "server"),
-        ("cli", "commands"),
+        ("site", "model"),
+        ("commands", "server"),
         ("__main__", "cli"),
         ("footfall", "client"),  # what programs import, loaded when it is asked for
         ("footfall", "middleware"),
@@ -88,7 +89,13 @@ CHANGING_METHODS = frozenset(
     | {"rotate", "setdefault", "sort", "update"}
 )
 
-MODULES = {path: ast.parse(path.read_text("utf-8"), str(path)) for path in sorted(PACKAGE.rglob("*.py"))}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    """What stands in a module; read only by the process that runs these tests, and once."""
+    return ast.parse(path.read_text("utf-8"), str(path))
 
 
 def module_name(path: Path) -> str:
@@ -183,8 +190,10 @@ def state(tree: ast.Module, changed: set[str]) -> list[str]:
     return found
 
 
-#: Names whose value any module of ours changes in place.
-CHANGED = set().union(*map(changed_names, MODULES.values()))
+@functools.cache
+def changed_anywhere() -> set[str]:
+    """Names whose value any module of ours changes in place."""
+    return set().union(*(changed_names(tree_of(path)) for path in MODULES))
 
 
 def test_every_module_has_a_floor() -> None:
@@ -196,12 +205,12 @@ def test_every_module_has_a_floor() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_imports_go_down(path: Path) -> None:
     """A module imports only from lower floors, from its own room, or through a door of the table."""
-    assert not climbs(module_name(path), path.name == "__init__.py", MODULES[path])
+    assert not climbs(module_name(path), path.name == "__init__.py", tree_of(path))
 
 
 def test_counter_and_live_are_strangers() -> None:
     """The counter never imports the live stream, nor the live stream the counter, not even through another module."""
-    reached = {module_name(path): set(imports(module_name(path), path.name == "__init__.py", MODULES[path])) for path in MODULES}
+    reached = {module_name(path): set(imports(module_name(path), path.name == "__init__.py", tree_of(path))) for path in MODULES}
 
     def reachable(start: str) -> set[str]:
         seen, ahead = set(), [name for name in reached if room_of(name) == start]
@@ -220,7 +229,7 @@ def test_counter_and_live_are_strangers() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_modules_keep_no_state(path: Path) -> None:
     """What a module holds besides definitions are constants."""
-    assert not state(MODULES[path], CHANGED)
+    assert not state(tree_of(path), changed_anywhere())
 
 
 def test_files_end() -> None:

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from footfall.web.docs import page_of, type_words
-from footfall.web.openapi import PROBLEM_TYPE, make_document
+from footfall.web.openapi import make_document
 from footfall.web.operations import ENCLOSED
 from footfall.web.operations_pages import OPERATIONS
+from footfall.web.problems import PROBLEM_TYPE
 from footfall.web.rendering import Renderer
 from footfall.web.routes import ROUTES, Needs
 

@@ -117,6 +117,18 @@ def test_the_most_viewed_pages_are_read_from_their_span_alone(beside: sqlite3.Co
         assert reaches(steps, table) == [f"SEARCH {table} USING PRIMARY KEY (site=? AND t>?)"]
 
 
+@pytest.mark.parametrize("tier", sql.COARSE)
+def test_the_most_viewed_pages_are_looked_for_in_the_rows_that_may_have_them(beside: sqlite3.Connection, tier: Tier) -> None:
+    """Where a tier has an index of its busy rows, by bucket and views; each page that is found, by its whole key."""
+    steps = reaches(plan(beside, sql.EXCEEDING[tier]), "b")
+    of_bucket = "SEARCH b USING PRIMARY KEY (site=? AND t=? AND page>?)"
+    by_views = [f"SEARCH b USING COVERING INDEX {tier.value}_busy (site=? AND t=? AND n>?)"] if tier in sql.BUSY else [of_bucket]
+    assert steps == [*by_views, of_bucket]
+    assert reaches(plan(beside, sql.LEADING[tier]), tier.value) == [of_bucket.replace(" b ", f" {tier.value} ")]
+    assert reaches(plan(beside, sql.TOP_OF[tier]), "b") == [f"SEARCH b {WHOLE_KEY}"]
+    assert reaches(plan(beside, sql.BUCKETS[tier]), "b") == [f"SEARCH b {WHOLE_KEY}"]
+
+
 def test_event_ids_are_found_one_by_one(beside: sqlite3.Connection) -> None:
     """Whether a view was counted before costs one look an id, however many ids the site remembers."""
     assert reaches(plan(beside, sql.FIND_DUPLICATES), "event") == ["SEARCH event USING PRIMARY KEY (site=? AND id=?)"]

@@ -25,6 +25,7 @@ export function runBoard(board: HTMLElement): void {
   const busiestRows = busiest && new Rows(busiest, false);
   const instances = document.getElementById("instances");
   const instanceRows = instances && new Rows(instances, true);
+  const start = document.getElementById("start-name");
   const most = busiest ? Number(busiest.dataset.rows) : 0;
   let views = Number(history.dataset.views);
   let base = Number(history.dataset.total);
@@ -41,6 +42,7 @@ export function runBoard(board: HTMLElement): void {
     document.title = document.title.replace(/^[\d,]+/, grouped(moment.views));
     write("today", grouped(moment.today));
     write("total", grouped(moment.total));
+    if (start && moment.total) start.textContent = "It works: the first view is here";
     if (moment.visitors !== null) write("here", grouped(moment.visitors));
     busiestRows?.show(
       moment.pages.slice(0, most).map((row) => ({ name: row.page, views: row.views, href: hrefOf(row.page) })),

@@ -16,10 +16,11 @@ import typer
 
 from footfall.access import MIN_PASSWORD_LENGTH, Credentials, Passwords, read_scope
 from footfall.commands.opening import SiteArgument, StoreOption, read_site, settings_with, with_store
+from footfall.commands.seed import seed
 from footfall.errors import BadInput
 from footfall.settings import PREFIX, Settings
-from footfall.settings.values import whole_seconds
-from footfall.site import Rules
+from footfall.settings.values import duration_words, whole_seconds
+from footfall.site import RETENTION_RULES, Rules
 from footfall.sites import Sites
 from footfall.stores import Store
 from footfall.terminal import console, say
@@ -54,7 +55,7 @@ def list_sites(store: StoreOption = None) -> None:
             site = sites.get(name)
             if site is not None:
                 own = ", ".join(
-                    f"{rule}={_written(value)}" for rule, value in sites.document(name)[0].items() if rule != "visibility"
+                    f"{rule}={_written(rule, value)}" for rule, value in sites.document(name)[0].items() if rule != "visibility"
                 )
                 say(console(), (f"{site.rules.visibility.value:<8}", "dim"), "  ", (name, "bold"), f"  {own}" if own else "")
 
@@ -96,7 +97,7 @@ def set_site(site: SiteArgument, rules: RulesArgument = None, store: StoreOption
             pass
         for rule in changes:
             found = sites.get(name)
-            say(console(), f"{rule}: {_written(getattr(found.rules, rule) if found else None)}")
+            say(console(), f"{rule}: {_written(rule, getattr(found.rules, rule) if found else None)}")
 
     with_store(settings, run)
 
@@ -125,6 +126,9 @@ def remove_site(
         say(console(), f"{what} is removed")
 
     with_store(settings, run)
+
+
+site_app.command("seed")(seed)
 
 
 # Tokens
@@ -305,6 +309,11 @@ def _changes(written: list[str] | None) -> Mapping[str, Any]:
 
 def _value(name: str, text: str) -> object:
     kind = RULES[name].type
+    if name in RETENTION_RULES.values():
+        seconds = whole_seconds(text)
+        if not isinstance(seconds, int):
+            raise BadInput(name, "write a duration such as 48h or 730d")
+        return seconds
     if kind is bool:
         if text.lower() not in _YES + _NO:
             raise BadInput(name, "write yes or no")
@@ -318,7 +327,9 @@ def _value(name: str, text: str) -> object:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _written(value: object) -> str:
+def _written(rule: str, value: object) -> str:
+    if isinstance(value, int) and rule in RETENTION_RULES.values():
+        return duration_words(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):

@@ -7,7 +7,8 @@ fields. This package knows no store and no server: which URLs a store takes is t
 
 from footfall.settings.fields import SettingRow, Settings, describe, markdown_table
 from footfall.settings.sources import load_settings, read_dotenv, unknown_settings
-from footfall.settings.values import FILE_SUFFIX, LONGEST_WINDOW, PREFIX, setting_name, shown_url
+from footfall.settings.values import FILE_SUFFIX, PREFIX, setting_name, shown_url
+from footfall.site import LONGEST_WINDOW
 
 __all__ = [
     "FILE_SUFFIX",

@@ -9,14 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from footfall.model import DAY, DEFAULT_RETENTION, Retention, Tier
 from footfall.settings.values import (
-    LONGEST_DURATION,
-    LONGEST_WINDOW,
-    WINDOW_MARGIN,
     Words,
     as_a_rule,
     database_path,
@@ -43,7 +39,7 @@ from footfall.settings.values import (
     store_url,
     whole_seconds,
 )
-from footfall.site import MAX_NUMBER, Rules
+from footfall.site import LONGEST_DURATION, LONGEST_WINDOW, MAX_NUMBER, WINDOW_MARGIN, Rules
 
 _SECONDS = BeforeValidator(whole_seconds)
 _KEPT = (
@@ -67,10 +63,11 @@ def _shown(values: tuple[str, ...]) -> str:
     return ", ".join(values) or "none"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings, valid and frozen. Made directly it takes what it is given and looks nowhere else; see `load_settings`."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    # Not of pydantic-settings: its sources know no NAME_FILE, and importing them cost every command 0.1 s.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
     store: Annotated[str, AfterValidator(store_url), Words("a URL", "a file `footfall.db` in the user's data folder")] = Field(
         default_factory=default_store,
@@ -254,19 +251,6 @@ class Settings(BaseSettings):
     def longest_window(self) -> int:
         """The widest window that can be asked for, in seconds: what the second tier keeps, less a margin."""
         return min(LONGEST_WINDOW, self.retention_second - WINDOW_MARGIN)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what is passed in: the library's own sources would read the process's environment, and know no NAME_FILE."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():

@@ -15,21 +15,12 @@ from pydantic import ValidationInfo
 
 from footfall.errors import BadInput
 from footfall.model import DAY, HOUR, MINUTE
-from footfall.site import Rules, network
+from footfall.site import WINDOW_MARGIN, Rules, network
 
 PREFIX = "FOOTFALL_"
 
 #: What follows a setting's name when its value stands in a file.
 FILE_SUFFIX = "_FILE"
-
-#: The widest window, in seconds.
-LONGEST_WINDOW = 540
-
-#: Seconds are kept at least this much longer than the window is wide, so that a slow reading never meets an expired bucket.
-WINDOW_MARGIN = 60
-
-#: No duration, in seconds, is longer: beyond it a slip of the pen is likelier than a wish.
-LONGEST_DURATION = 36_500 * DAY
 
 _UNITS = {"": 1, "s": 1, "m": MINUTE, "h": HOUR, "d": DAY}
 _DURABILITY = re.compile(r"primary|replicas:[1-9]")

@@ -11,7 +11,6 @@ from footfall.errors import SettingError, StoreUnavailable
 from footfall.model import Retention
 from footfall.settings import Settings
 from footfall.stores.base import Clock, Limits, Store
-from footfall.stores.memory import MemoryStore
 from footfall.stores.redis_urls import SCHEMES, read_url
 from footfall.stores.sqlite import SqliteStore
 
@@ -29,11 +28,14 @@ class Options(NamedTuple):
     limits: Limits
 
 
-#: Makes a store from what follows "scheme:" in its URL.
+#: Makes a store from what follows "scheme:" in its URL. All but the default load their backend themselves: it keeps other starts
+#: short. The default's is there from the start: where a program just ends, the last thread to count can't load it any more.
 Maker = Callable[[str, Options], Store]
 
 
 def _memory(rest: str, options: Options) -> Store:
+    from footfall.stores.memory import MemoryStore
+
     if rest != "//":
         raise SettingError("FOOTFALL_STORE", "memory:// takes nothing behind it")
     return MemoryStore(options.clock, options.retention, options.event_id_ttl, options.limits)
@@ -51,7 +53,7 @@ def _sqlite(rest: str, options: Options) -> Store:
 
 
 def _redis(scheme: str, rest: str, options: Options) -> Store:
-    from footfall.stores.redis import RedisStore  # the driver is loaded only where it is used: it keeps other starts short
+    from footfall.stores.redis import RedisStore
 
     place = read_url(scheme, rest)
     return RedisStore(

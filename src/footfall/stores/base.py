@@ -5,6 +5,10 @@ tests and is held by a property test against `memory.py`, the specification in c
 whole seconds of the store's clock (UTC), which never runs backward for a site: a site's now is the greater of the clock and
 the newest second the site has seen.
 
+How long buckets are kept is told where a store is opened, and for one site by its document (see `keeping.py`). A change of that
+holds for every call that begins after it was written through this store or listed by its `documents`, and at the latest a second
+later: what is too old by then is in no answer, and what is gone does not come back where a site is kept longer.
+
 Every call raises `StoreUnavailable` when the store can't answer now (the same call may succeed later) and `StoreUnusable`
 when it never will; no driver's exception passes through.
 """

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +38,7 @@ from footfall.model import (
     oldest_kept,
 )
 from footfall.stores.base import MAX_EVENT_IDS, WRITER_MEMORY, Clock, Limits
+from footfall.stores.keeping import SITE_KIND, Keeping
 from footfall.stores.memory_details import Details
 from footfall.stores.memory_documents import Documents
 
@@ -60,6 +61,8 @@ class _Event:
 
 @dataclass
 class _Site:
+    #: how long its buckets are kept, by what its document says now
+    retention: Callable[[], Retention]
     details: Details
     newest: int = 0
     #: a day (UTC), and how many pages untimed views have opened in it
@@ -81,20 +84,24 @@ class MemoryStore:
         limits: Limits = Limits(),  # noqa: B008 - a tuple can't change
     ) -> None:
         self._clock = clock
-        self._retention = retention
+        self._keeping = Keeping(retention)
         self._event_id_ttl = event_id_ttl
         self._limits = limits
         self._sites: dict[str, _Site] = {}
         self._documents = Documents(clock)
 
-    def _new_site(self) -> _Site:
-        return _Site(Details(self._retention, self._limits))
+    def _new_site(self, name: str) -> _Site:
+        def retention() -> Retention:
+            document = self._documents.get(SITE_KIND, name)
+            return self._keeping.of(document.value if document else None)
+
+        return _Site(retention, Details(retention, self._limits))
 
     async def commit(self, batch: Batch) -> Receipt:
         return {name: self._commit_site(name, part, batch) for name, part in batch.sites.items()}
 
     def _commit_site(self, name: str, part: SiteBatch, batch: Batch) -> SiteReceipt:
-        site = self._sites.setdefault(name, self._new_site())
+        site = self._sites.setdefault(name, self._new_site(name))
         now = self._now(site)
         batch_id = (batch.writer, batch.sequence)
         writer = self._writer(site, batch.writer, now)
@@ -167,9 +174,10 @@ class MemoryStore:
         site.details.add_outcome(DropReason.TOO_MANY_PAGES, now, refused_views)
 
     def _bump(self, site: _Site, page: str, at: int, now: int, views: int) -> None:
+        retention = site.retention()
         for tier, buckets in site.buckets.items():
             start = tier.start(at)
-            if start >= oldest_kept(tier, self._retention, now):
+            if start >= oldest_kept(tier, retention, now):
                 bucket = buckets.setdefault(start, defaultdict(int))
                 bucket[page] += views
                 bucket[WHOLE_SITE] += views
@@ -179,7 +187,7 @@ class MemoryStore:
 
     def _kept(self, site: _Site, tier: Tier, now: int) -> dict[int, dict[str, int]]:
         """The buckets of a tier that are kept at `now`, by their start."""
-        oldest = oldest_kept(tier, self._retention, now)
+        oldest = oldest_kept(tier, site.retention(), now)
         return {start: bucket for start, bucket in site.buckets[tier].items() if start >= oldest}
 
     def _writer(self, site: _Site, name: str, now: int) -> _Writer | None:
@@ -281,7 +289,7 @@ class MemoryStore:
         return Dump(now, rows[:limit], json.dumps(rows[limit - 1]) if len(rows) > limit else None)
 
     async def load(self, site: str, section: Section, tier: Tier, rows: Sequence[tuple[Any, ...]]) -> None:
-        known = self._sites.setdefault(site, self._new_site())
+        known = self._sites.setdefault(site, self._new_site(site))
         for row in rows:
             if section is Section.VIEWS:
                 at, page, n = row
@@ -300,7 +308,7 @@ class MemoryStore:
 
     def _look(self, name: str) -> tuple[_Site, int]:
         """A site and its now; nothing is remembered of a site never written to."""
-        site = self._sites.get(name) or self._new_site()
+        site = self._sites.get(name) or self._new_site(name)
         return site, self._now(site)
 
     async def forget(self, site: str, page: str | None = None) -> None:

@@ -7,7 +7,7 @@ which values are counted as OTHER, when a visitor comes too late) and leaves the
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from footfall.model import (
     DIMENSIONS,
@@ -34,9 +34,9 @@ VISITOR_TIERS = (Tier.HOUR, Tier.DAY)
 
 
 class Details:
-    """One site's traits and visitors."""
+    """One site's traits and visitors; `retention` tells how long they are kept."""
 
-    def __init__(self, retention: Retention, limits: Limits) -> None:
+    def __init__(self, retention: Callable[[], Retention], limits: Limits) -> None:
         self._retention = retention
         self._limits = limits
         #: views by tier, bucket start, page and trait
@@ -166,7 +166,7 @@ class Details:
         self._sketches[Tier.MINUTE] = {start: pages for start, pages in minutes if start > self._before_presence(now)}
 
     def _oldest(self, tier: Tier, now: int) -> int:
-        return oldest_kept(tier, self._retention, now)
+        return oldest_kept(tier, self._retention(), now)
 
     def _oldest_visitors(self, tier: Tier, now: int) -> int:
         oldest = self._oldest(tier, now)

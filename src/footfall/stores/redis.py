@@ -14,8 +14,8 @@ import contextlib
 import heapq
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -40,11 +40,13 @@ from footfall.model import (
     TopPages,
 )
 from footfall.stores.base import Limits
+from footfall.stores.keeping import SITE_KIND
 from footfall.stores.redis_calls import Call, Scripts
 from footfall.stores.redis_commits import NAMES, Status, commit_arguments, counts_from, limits_of, receipt_from
 from footfall.stores.redis_details import broken_down, here_now, visitors_in
 from footfall.stores.redis_documents import get_document, get_documents, put_document
 from footfall.stores.redis_dumps import dump, load
+from footfall.stores.redis_keeping import SiteKeeping
 from footfall.stores.redis_keys import site_key
 from footfall.stores.redis_pieces import forget_page, forget_site, pages_of, summed
 from footfall.stores.redis_scripts import ScriptClock, server_clock
@@ -116,11 +118,11 @@ class RedisStore:
         pieces: Pieces = Pieces(),  # noqa: B008 - a tuple can't change
     ) -> None:
         """Make the store. It connects when it is first asked: `ping` shows whether it can. Raises SettingError."""
-        self._retention = retention
-        self._common = pieces._asdict() | {"keep": {tier.value: seconds for tier, seconds in retention.items()}}
+        self._pieces = pieces._asdict()
+        self._keeping = SiteKeeping(retention, self._site_documents)
         self._event_id_ttl = event_id_ttl
         self._window = window
-        self._of_commits = {**self._common, **NAMES, **limits_of(limits), "window": window, "ttl": event_id_ttl}
+        self._of_commits = {**self._pieces, **NAMES, **limits_of(limits), "window": window, "ttl": event_id_ttl}
         self._scripts = Scripts(place, clock or server_clock(), replicas_of(durability), self._common)
         self._sites = ListOfSites(self._scripts)
         self._under_way = 0
@@ -129,10 +131,14 @@ class RedisStore:
         self._idle = asyncio.Event()
         self._idle.set()
 
+    def _common(self, site: str) -> Mapping[str, Any]:
+        """What every script that is about a site is told."""
+        return {**self._pieces, "keep": self._keeping.words(site)}
+
     # Calls of the contract
 
     async def commit(self, batch: Batch) -> Receipt:
-        with self._call():
+        async with self._call_of_sites():
             replies = await self._commit_sites(batch)
             receipt = {}
             for site, part in batch.sites.items():
@@ -146,7 +152,8 @@ class RedisStore:
         """Apply the batch to all its sites. A script that first has old seconds or minutes to take away is called again."""
         listed = await self._sites.add(batch.sites)
         waiting = {
-            site: commit_arguments(part, batch, self._of_commits, listed=site in listed) for site, part in batch.sites.items()
+            site: commit_arguments(part, batch, self._of_commit(site), listed=site in listed)
+            for site, part in batch.sites.items()
         }
         begun: list[str] = []
         replies: dict[str, Reply] = {}
@@ -159,13 +166,16 @@ class RedisStore:
                 if reply[0] == Status.UNLISTED:
                     begun.append(site)
                     await self._sites.put([site])
-                    waiting[site] = commit_arguments(batch.sites[site], batch, self._of_commits, listed=True)
+                    waiting[site] = commit_arguments(batch.sites[site], batch, self._of_commit(site), listed=True)
                     continue
                 self._warn_of_clock(reply[1 if reply[0] == Status.AGAIN else 2])
                 if reply[0] != Status.AGAIN:
                     replies[site] = reply
                     del waiting[site]
         raise StoreUnavailable(f"{self._scripts.place} does not get done with what has left a site's window")
+
+    def _of_commit(self, site: str) -> Mapping[str, Any]:
+        return {**self._of_commits, "keep": self._keeping.words(site)}
 
     def _warn_of_clock(self, seconds: int) -> None:
         """Say that a server's clock is behind: not for each site that notices, but at most once a minute."""
@@ -184,7 +194,7 @@ class RedisStore:
             return int(await self._scripts.ask("applied", site, writer=writer))
 
     async def counts(self, site: str, pages: Sequence[str], window: int) -> Counts:
-        with self._call():
+        async with self._call_of_sites():
             return await self._read_counts(site, pages, window)
 
     async def _read_counts(self, site: str, pages: Sequence[str], window: int) -> Counts:
@@ -198,7 +208,7 @@ class RedisStore:
         return Counts(at, found)
 
     async def series(self, site: str, page: str, tier: Tier, start: int, end: int) -> Series:
-        with self._call():
+        async with self._call_of_sites():
             starts = tier.starts(start, end)
             at, points = 0, []
             for first in range(0, max(len(starts), 1), READ_AT_ONCE):
@@ -208,7 +218,7 @@ class RedisStore:
             return Series(at, points)
 
     async def newest(self, site: str, page: str, span: Span) -> Series:
-        with self._call():
+        async with self._call_of_sites():
             buckets = 1 if span.tier is Tier.TOTAL else span.buckets
             at, points = await self._points(site, page, span.tier, [], min(buckets, READ_AT_ONCE))
             while len(points) < buckets:
@@ -224,12 +234,12 @@ class RedisStore:
         return at, list(zip(flat[::2], flat[1::2], strict=True))
 
     async def top(self, site: str, span: Span, limit: int, after: tuple[int, str] | None = None) -> TopPages:
-        with self._call():
+        async with self._call_of_sites():
             if span == Span(Tier.SECOND, self._window) and limit <= READ_AT_ONCE:
                 found = await self._top_window(site, limit, after or (0, ""))
                 if found is not None:
                     return found
-            at, views = await summed(self._scripts, self._retention, site, span)
+            at, views = await summed(self._scripts, self._keeping.of(site), site, span)
             return TopPages(at, _ranked(views, limit, after))
 
     async def _top_window(self, site: str, limit: int, after: tuple[int, str]) -> TopPages | None:
@@ -246,12 +256,12 @@ class RedisStore:
     async def breakdown(
         self, site: str, page: str, dimension: str, span: Span, limit: int, after: tuple[int, str] | None = None
     ) -> Breakdown:
-        with self._call():
-            at, views = await broken_down(self._scripts, self._retention, site, page, dimension, span)
+        async with self._call_of_sites():
+            at, views = await broken_down(self._scripts, self._keeping.of(site), site, page, dimension, span)
             return Breakdown(at, _ranked(views, limit, after))
 
     async def visitors(self, site: str, page: str, tier: Tier, start: int, end: int) -> Series:
-        with self._call():
+        async with self._call_of_sites():
             return await visitors_in(self._scripts, site, page, tier, start, end)
 
     async def present(self, site: str) -> Presence:
@@ -264,34 +274,46 @@ class RedisStore:
 
     async def documents(self, kind: str) -> list[Document]:
         with self._call():
-            return await get_documents(self._scripts, kind)
+            if kind != SITE_KIND:
+                return await get_documents(self._scripts, kind)
+            take = self._keeping.begin()
+            found = await self._site_documents()
+            take(found)
+            return found
+
+    async def _site_documents(self) -> list[Document]:
+        return await get_documents(self._scripts, SITE_KIND)
 
     async def put_document(
         self, kind: str, key: str, value: bytes | None, *, version: int | None = None, until: int | None = None
     ) -> int | None:
         with self._call():
-            return await put_document(self._scripts, kind, key, value, version, until)
+            try:
+                return await put_document(self._scripts, kind, key, value, version, until)
+            finally:
+                if kind == SITE_KIND:
+                    self._keeping.doubt()
 
     async def sites(self) -> list[str]:
         with self._call():
             return await self._sites.names()
 
     async def dump(self, site: str, section: Section, tier: Tier, after: str | None = None, limit: int = 10_000) -> Dump:
-        with self._call():
+        async with self._call_of_sites():
             return await dump(self._scripts, site, section, tier, after, limit)
 
     async def load(self, site: str, section: Section, tier: Tier, rows: Sequence[tuple[int | str, ...]]) -> None:
-        with self._call():
+        async with self._call_of_sites():
             await self._sites.put([site])
             await load(self._scripts, site, section, tier, rows, self._window)
 
     async def forget(self, site: str, page: str | None = None) -> None:
-        with self._call():
+        async with self._call_of_sites():
             if page is None:
-                await forget_site(self._scripts, self._retention, self._event_id_ttl, site)
+                await forget_site(self._scripts, self._event_id_ttl, site)
                 await self._sites.remove(site)
             elif page != WHOLE_SITE:
-                await forget_page(self._scripts, self._retention, site, page)
+                await forget_page(self._scripts, self._keeping.of(site), site, page)
 
     async def ping(self) -> None:
         with self._call():
@@ -308,6 +330,13 @@ class RedisStore:
         await self._scripts.close()
 
     # Scripts
+
+    @contextlib.asynccontextmanager
+    async def _call_of_sites(self) -> AsyncIterator[None]:
+        """The same, for what depends on how long sites are kept."""
+        with self._call():
+            await self._keeping.keep_fresh()
+            yield
 
     @contextlib.contextmanager
     def _call(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ wait for, the same round trip ends with WAIT, on the connection that wrote. All 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from redis.exceptions import MovedError, NoScriptError, RedisError, ResponseError
@@ -44,11 +44,11 @@ class Call(NamedTuple):
 class Scripts:
     """The scripts at a place.
 
-    `replicas` of a server must have confirmed a durable call's writes before it counts. Every call is given the arguments in
-    `common`, besides its own.
+    `replicas` of a server must have confirmed a durable call's writes before it counts. Every call about a site is given the
+    arguments that `common` has for it, besides its own.
     """
 
-    def __init__(self, place: Place, clock: ScriptClock, replicas: int, common: Mapping[str, Any]) -> None:
+    def __init__(self, place: Place, clock: ScriptClock, replicas: int, common: Callable[[str], Mapping[str, Any]]) -> None:
         self.place = place
         self._route = route_to(place)
         self._clock = clock
@@ -58,7 +58,7 @@ class Scripts:
 
     def call(self, script: str, site: str, **arguments: Any) -> Call:
         """A call to be run."""
-        return Call(script, site_key(site), packed(**self._common, **arguments))
+        return Call(script, site_key(site), packed(**self._common(site), **arguments))
 
     async def ask(self, script: str, site: str, *, durable: bool = False, **arguments: Any) -> Reply:
         """Run one call; its reply. Raises as `run` does."""

@@ -39,7 +39,7 @@ def limits_of(limits: Limits) -> Mapping[str, int]:
     return {"values": limits.values, "pages_a_day": limits.pages, "page_values": limits.page_values}
 
 
-def commit_arguments(part: SiteBatch, batch: Batch, common: dict[str, Any], *, listed: bool) -> bytes:
+def commit_arguments(part: SiteBatch, batch: Batch, common: Mapping[str, Any], *, listed: bool) -> bytes:
     """A site's part of a batch as the script reads it; `listed` says that the site has just been put into the list of sites.
 
     Visitors are written in decimal: Lua's numbers hold 53 bits.
@@ -47,7 +47,7 @@ def commit_arguments(part: SiteBatch, batch: Batch, common: dict[str, Any], *, l
     entries = len(part.pages) + len(part.timed) + len(part.events)
     times = part.events.values()
     return packed(
-        **common
+        **{**common}
         | {"folded": max(entries, common["folded"]), "sketches": max(len(part.visitors) + len(part.visits), common["sketches"])},
         listed=listed,
         writer=batch.writer,

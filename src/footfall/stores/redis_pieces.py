@@ -16,6 +16,9 @@ from footfall.stores.redis_calls import Scripts
 #: Buckets that are erased in one call.
 ERASED_AT_ONCE = 2000
 
+#: The tiers that a forgotten site's buckets are left in, as lua/forget_site.lua has them in KEPT.
+ERASED_TIERS = (Tier.SECOND, Tier.MINUTE, Tier.HOUR, Tier.DAY)
+
 #: Buckets that are read in one round trip, each by a call of its own.
 SCANNED_AT_ONCE = 8
 
@@ -76,17 +79,16 @@ async def _buckets(
     return found
 
 
-async def forget_site(scripts: Scripts, retention: Retention, event_id_ttl: int, site: str) -> None:
+async def forget_site(scripts: Scripts, event_id_ttl: int, site: str) -> None:
     """Forget a site: at once nothing of it can be read any more, and what is counted from then on is a new site's.
 
     Then the buckets that are left are erased, those too that were left when this was cut short before.
     """
     left = await scripts.ask("forget_site", site, durable=True, ttl=event_id_ttl)
-    for name, until, newest, second_kept, dimensions in left:
+    for name, newest, oldest, dimensions in left:
         born = name.decode()
-        for tier in (tier for tier in Tier if tier in retention):
-            kept = second_kept if tier is Tier.SECOND else retention[tier]
-            starts = tier.starts(until - kept, newest + 1)
+        for tier, first in zip(ERASED_TIERS, oldest, strict=True):
+            starts = tier.starts(first, newest + 1)
             await _erase(scripts, "erase", site, tier, starts, born=born)
             while starts and tier in (Tier.HOUR, Tier.DAY):
                 some = starts[:ERASED_AT_ONCE]

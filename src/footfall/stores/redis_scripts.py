@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 #: What a commit does with all that is known of visits.
-_DETAILS = ("fold_traits", "traits", "page_traits", "visitors")
+_DETAILS = ("fold_traits", "traits", "page_traits", "visitors", "sweep")
 
 #: What each script is made of besides clock.lua, in this order; the last part is its own file.
 PARTS: Mapping[str, tuple[str, ...]] = {

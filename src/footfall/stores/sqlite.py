@@ -39,6 +39,7 @@ from footfall.model import (
 )
 from footfall.stores import sqlite_sql as sql
 from footfall.stores.base import Clock, Limits
+from footfall.stores.keeping import Keeping
 from footfall.stores.sqlite_commit import Commits
 from footfall.stores.sqlite_detail_reads import DetailReads
 from footfall.stores.sqlite_documents import Documents
@@ -68,7 +69,7 @@ class SqliteStore:
     ) -> None:
         """Open the file, make or migrate its tables. Raises StoreUnavailable or StoreUnusable."""
         self._clock = clock
-        self._retention = retention
+        self._keeping = Keeping(retention)
         self._commits = Commits(clock, retention, event_id_ttl, limits)
         self._reads = Reads(clock, retention)
         self._detail_reads = DetailReads(clock, retention)
@@ -146,7 +147,7 @@ class SqliteStore:
         return await self._read(lambda cx: self._dumps.dump(cx, site, section, tier, after, limit))
 
     async def load(self, site: str, section: Section, tier: Tier, rows: Sequence[tuple[int | str, ...]]) -> None:
-        await self._write(lambda cx: load(cx, int(self._clock()), self._retention, site, section, tier, rows))
+        await self._write(lambda cx: load(cx, int(self._clock()), self._keeping, site, section, tier, rows))
 
     async def forget(self, site: str, page: str | None = None) -> None:
         if page is None:

@@ -19,6 +19,7 @@ import msgspec
 from footfall.model import DUPLICATE, Batch, DropReason, Retention, SiteBatch, SiteReceipt, Tier, oldest_kept
 from footfall.stores import sqlite_sql as sql
 from footfall.stores.base import MAX_EVENT_IDS, Clock, Limits
+from footfall.stores.keeping import Keeping
 from footfall.stores.sqlite_details import Details, TraitsOfViews, VisitorsOfPage
 from footfall.stores.sqlite_reads import counts
 from footfall.stores.sqlite_site import Known, Pages, packed, page_ids
@@ -46,7 +47,7 @@ class Commits:
 
     def __init__(self, clock: Clock, retention: Retention, event_id_ttl: int, limits: Limits) -> None:
         self._clock = clock
-        self._retention = retention
+        self._keeping = Keeping(retention)
         self._event_id_ttl = event_id_ttl
         self.pages = Pages()
         self._details = Details(retention, limits)
@@ -77,7 +78,7 @@ class Commits:
             refused = packed(sorted(fresh.refused)) if fresh.refused else None
             cx.execute(sql.REMEMBER_WRITER, (known.id, batch.writer, batch.sequence, now, batch.lasting, refused))
             if known != before:
-                cx.execute(sql.SAVE_SITE, known)
+                cx.execute(sql.SAVE_SITE, known.row)
         elif batch.sequence < sequence:
             refused = None
         wanted = self._wanted(cx, known, part.wanted, batch.window, now) if part.wanted else {}
@@ -143,7 +144,7 @@ class Commits:
             pages[0] = sum(pages.values())
             cx.execute(sql.BUMP_NOW, (known.id, now, packed(pages)))
         if timed:
-            count_timed(cx, known, timed, self._retention, now)
+            count_timed(cx, known, timed, self._keeping.of(known.rules), now)
         if fresh.events:
             kept = list(itertools.islice(fresh.events, max(0, MAX_EVENT_IDS - known.event_ids)))
             known = self.upkeep.drop_expired(cx, known, kept)

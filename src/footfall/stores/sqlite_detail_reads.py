@@ -20,6 +20,7 @@ from footfall.model import (
 )
 from footfall.stores import sqlite_detail_sql as sql
 from footfall.stores.base import Clock, detail_tier
+from footfall.stores.keeping import Keeping
 from footfall.stores.sketch import REGISTER_BITS, estimate
 from footfall.stores.sqlite_details import oldest_visitors
 from footfall.stores.sqlite_site import PAGE_BITS, REGISTERS, TRAIT_BITS, TRAITS, Known, look, packed, page_ids
@@ -31,7 +32,7 @@ class DetailReads:
 
     def __init__(self, clock: Clock, retention: Retention) -> None:
         self._clock = clock
-        self._retention = retention
+        self._keeping = Keeping(retention)
 
     def breakdown(
         self,
@@ -50,7 +51,7 @@ class DetailReads:
         row = cx.execute(sql.DIMENSION, (dimension,)).fetchone()
         if known is None or page_id is None or row is None:
             return Breakdown(now, [])
-        first = max(span.start(now), oldest_kept(tier, self._retention, now))
+        first = max(span.start(now), oldest_kept(tier, self._keeping.of(known.rules), now))
         slot = page_id << PAGE_BITS | row[0] << TRAIT_BITS
         waiting: dict[int, int] = defaultdict(int)
         for hour, line, n in gathered_lines(cx, known, slot, slot | TRAITS):
@@ -78,7 +79,7 @@ class DetailReads:
         visitors = dict.fromkeys(tier.starts(start, end), 0)
         page_id = page_ids(cx, known, [page]).get(page) if known else None
         if known and page_id is not None:
-            oldest = oldest_visitors(tier, self._retention, now)
+            oldest = oldest_visitors(tier, self._keeping.of(known.rules), now)
             kept = [t for t in visitors if t >= oldest]
             for t, n in cx.execute(sql.CLOSED_VISITORS, (known.id, tier.width, page_id, packed(kept))):
                 visitors[t] += n

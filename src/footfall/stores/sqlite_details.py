@@ -13,6 +13,7 @@ from collections.abc import Set as AbstractSet
 
 from footfall.model import DAY, HOUR, MINUTE, OUTCOME, PRESENCE_MINUTES, Retention, Tier, Traits, oldest_kept
 from footfall.stores.base import VISITOR_GRACE, VISITOR_HOURS, Limits
+from footfall.stores.keeping import Keeping
 from footfall.stores.sketch import MAX_RANK, REGISTER_BITS
 from footfall.stores.sqlite_site import REGISTERS, TRAIT_BITS, Known
 from footfall.stores.sqlite_traits import Day, Group, TraitBook, intern
@@ -36,7 +37,7 @@ class Details:
     """Adds the details of commits."""
 
     def __init__(self, retention: Retention, limits: Limits) -> None:
-        self._retention = retention
+        self._keeping = Keeping(retention)
         self._book = TraitBook(limits)
         self._waiting = WaitingRoom()
         self._outcomes: dict[tuple[int, str], int] = {}
@@ -64,7 +65,7 @@ class Details:
         """Add a commit's details."""
         self._book.make_room()
         lines: dict[int, Counter[int]] = defaultdict(Counter)
-        oldest_day = oldest_kept(Tier.DAY, self._retention, now)
+        oldest_day = oldest_kept(Tier.DAY, self._keeping.of(known.rules), now)
         for start, groups in _by_day(traits, lines).items():
             if start >= oldest_day:
                 known = self._book.count(cx, known, self._book.day(cx, known, start), groups)
@@ -111,7 +112,7 @@ class Details:
     def _day_of(self, cx: sqlite3.Connection, known: Known, now: int, at: int) -> Day | None:
         """The day of second `at`, where it is kept."""
         start = Tier.DAY.start(at)
-        return self._book.day(cx, known, start) if start >= oldest_kept(Tier.DAY, self._retention, now) else None
+        return self._book.day(cx, known, start) if start >= oldest_kept(Tier.DAY, self._keeping.of(known.rules), now) else None
 
     def _open_buckets(
         self, known: Known, now: int, at: int, new: dict[tuple[int, int], dict[int, int]]
@@ -122,7 +123,7 @@ class Details:
         starts = [(MINUTE, Tier.MINUTE.start(at))] if at >= Tier.MINUTE.back(now, PRESENCE_MINUTES - 1) else []
         for tier in (Tier.HOUR, Tier.DAY):
             start = tier.start(at)
-            if start >= oldest_visitors(tier, self._retention, now) and start + tier.width + VISITOR_GRACE > now:
+            if start >= oldest_visitors(tier, self._keeping.of(known.rules), now) and start + tier.width + VISITOR_GRACE > now:
                 starts.append((tier.width, start))
                 break
         return [(self._seen_ranks(known, width, start), new[width, start], width != MINUTE) for width, start in starts]

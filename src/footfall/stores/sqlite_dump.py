@@ -16,6 +16,7 @@ from footfall.model import DAY, HOUR, WHOLE_SITE, Dump, Retention, Section, Tier
 from footfall.stores import sqlite_detail_sql as detail_sql
 from footfall.stores import sqlite_sql as sql
 from footfall.stores.base import Clock
+from footfall.stores.keeping import Keeping
 from footfall.stores.sketch import estimate
 from footfall.stores.sqlite_commit import open_site
 from footfall.stores.sqlite_detail_reads import waiting_ranks
@@ -39,7 +40,7 @@ class Dumps:
 
     def __init__(self, clock: Clock, retention: Retention) -> None:
         self._clock = clock
-        self._retention = retention
+        self._keeping = Keeping(retention)
 
     def dump(self, cx: sqlite3.Connection, site: str, section: Section, tier: Tier, after: str | None, limit: int) -> Dump:
         """Some rows of a section."""
@@ -50,7 +51,8 @@ class Dumps:
             rows = cx.execute(detail_sql.DUMP_WRITERS, (known.id, json.loads(after) if after else "", limit)).fetchall()
             return Dump(now, rows, json.dumps(rows[-1][0]) if len(rows) == limit else None)
         visitors = section is Section.VISITORS
-        oldest = oldest_visitors(tier, self._retention, now) if visitors else oldest_kept(tier, self._retention, now)
+        kept_for = self._keeping.of(known.rules)
+        oldest = oldest_visitors(tier, kept_for, now) if visitors else oldest_kept(tier, kept_for, now)
         behind = max(tuple(json.loads(after)), (oldest - 1, LAST)) if after else (oldest - 1, LAST)
         if section is Section.VIEWS:
             kept = cx.execute(detail_sql.DUMP_VIEWS[tier], (known.id, *behind, limit)).fetchall()
@@ -130,7 +132,7 @@ def _paths(cx: sqlite3.Connection, ids: set[int]) -> dict[int, str]:
 
 
 def load(
-    cx: sqlite3.Connection, clock: int, retention: Retention, site: str, section: Section, tier: Tier, rows: Sequence[Row]
+    cx: sqlite3.Connection, clock: int, keeping: Keeping, site: str, section: Section, tier: Tier, rows: Sequence[Row]
 ) -> None:
     """Add rows of a dump, in a transaction that writes."""
     known, _ = open_site(cx, site, "", clock, newest=0)
@@ -147,7 +149,7 @@ def load(
     if section is Section.VIEWS:
         if tier is Tier.SECOND:
             if newest >= known.rolled:
-                known = roll(cx, known, newest + 1, retention, now)
+                known = roll(cx, known, newest + 1, keeping.of(known.rules), now)
             known = known._replace(newest=max(known.newest, newest))
         cx.execute(detail_sql.LOAD_VIEWS[tier], (known.id, packed([(t, ids[page], n) for t, page, n in rows])))
     elif section is Section.TRAITS:
@@ -160,7 +162,7 @@ def load(
         loaded = packed([(t, ids[page], n) for t, page, n in rows])
         cx.execute(detail_sql.LOAD_VISITORS, (known.id, loaded, tier.width))
     if known != before:
-        cx.execute(sql.SAVE_SITE, known)
+        cx.execute(sql.SAVE_SITE, known.row)
 
 
 def _by_line(cx: sqlite3.Connection, known: Known, ids: Mapping[str, int], rows: Sequence[Row]) -> list[tuple[int, int, int]]:

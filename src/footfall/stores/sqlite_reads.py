@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from footfall.model import Count, Counts, Retention, Series, Span, Tier, TopPages, oldest_kept
 from footfall.stores import sqlite_sql as sql
 from footfall.stores.base import Clock
+from footfall.stores.keeping import Keeping
+from footfall.stores.sqlite_rankings import top
 from footfall.stores.sqlite_site import Known, look, packed, page_ids
 
 NOTHING = Count(0, 0, 0)
@@ -18,7 +20,7 @@ class Reads:
 
     def __init__(self, clock: Clock, retention: Retention) -> None:
         self._clock = clock
-        self._retention = retention
+        self._keeping = Keeping(retention)
 
     def counts(self, cx: sqlite3.Connection, site: str, pages: Iterable[str], window: int) -> Counts:
         """The counts of some pages."""
@@ -36,7 +38,7 @@ class Reads:
         views = dict.fromkeys(tier.starts(*bounds(now)), 0)
         page_id = page_ids(cx, known, [page]).get(page) if known else None
         if known and page_id is not None:
-            oldest = oldest_kept(tier, self._retention, now)
+            oldest = oldest_kept(tier, self._keeping.of(known.rules), now)
             kept = [start for start in views if start >= oldest]
             for start, n in cx.execute(sql.SERIES[tier], (known.id, page_id, packed(kept))):
                 views[start] += n
@@ -51,12 +53,9 @@ class Reads:
         known, now = look(cx, site, int(self._clock()))
         if known is None:
             return TopPages(now, [])
-        oldest = oldest_kept(span.tier, self._retention, now)
+        oldest = oldest_kept(span.tier, self._keeping.of(known.rules), now)
         start = max(span.start(now), span.tier.back(oldest - 1, -1))  # a bucket that began before `oldest` is gone as a whole
-        views, path = after or (None, "")
-        arguments = {"site": known.id, "start": start, "rolled": max(known.rolled, start)}
-        rows = cx.execute(sql.TOP[span.tier], arguments | {"views": views, "path": path, "limit": limit})
-        return TopPages(now, rows.fetchall())
+        return TopPages(now, top(cx, known, span.tier, start, limit, after))
 
 
 def counts(

@@ -31,7 +31,9 @@ MAX_KNOWN_PAGES = 50_000
 
 
 class Known(NamedTuple):
-    """A site's row, as a transaction found it; the schema says what its columns mean."""
+    """A site's row, as a transaction found it; the schema says what its columns mean. `rules` are those of its document, which
+    are not saved with the row.
+    """
 
     id: int
     newest: int
@@ -44,6 +46,12 @@ class Known(NamedTuple):
     folded: int
     hour: int
     line: int
+    rules: bytes | None
+
+    @property
+    def row(self) -> tuple[int, ...]:
+        """What of this is saved: all columns, in the order of the fields."""
+        return self[:-1]
 
     @property
     def unrolled(self) -> tuple[int, int]:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from footfall.model import Tier
 from footfall.stores.base import WRITER_MEMORY
+from footfall.stores.keeping import SITE_KIND
 
-COARSE = tuple(tier for tier in Tier if tier is not Tier.SECOND)
+COARSE: tuple[Tier, ...] = tuple(tier for tier in Tier if tier is not Tier.SECOND)
 
 #: Tiers that have traits; the rows of days and months are rolled up from those of hours.
 TRAIT_TIERS = (Tier.HOUR, Tier.DAY, Tier.MONTH)
@@ -33,11 +34,14 @@ _REMEMBERED = f"(w.lasting OR w.at > max(s.newest, ?3) - {WRITER_MEMORY})"
 
 _SITE = ("id", "newest", "rolled", "event_ids", "generation", "opened_day", "opened", "admitted", "folded", "hour", "line")
 
-LOOK_SITE = f"SELECT {', '.join(_SITE)} FROM site WHERE name = ?"
-OPEN_SITE = f"""SELECT {", ".join(f"s.{name}" for name in _SITE)}, w.sequence, w.at, w.refused
+#: The site's rules, where it has a document: how long it is kept is told by them.
+_RULES = f"(SELECT value FROM document WHERE kind = '{SITE_KIND}' AND key = %s.name)"
+
+LOOK_SITE = f"SELECT {', '.join(_SITE)}, {_RULES % 'site'} FROM site WHERE name = ?"
+OPEN_SITE = f"""SELECT {", ".join(f"s.{name}" for name in _SITE)}, {_RULES % "s"}, w.sequence, w.at, w.refused
     FROM site AS s LEFT JOIN writer AS w ON w.site = s.id AND w.name = ?2 AND {_REMEMBERED} WHERE s.name = ?1"""
 MAKE_SITE = f"""INSERT INTO site (name, newest, rolled, hour) VALUES (?1, ?2, ?3 - ?3 % 60, ?3 - ?3 % 3600)
-    RETURNING {", ".join(_SITE)}"""
+    RETURNING {", ".join(_SITE)}, {_RULES % "site"}"""
 SAVE_SITE = f"UPDATE site SET {', '.join(f'{name} = ?{n}' for n, name in enumerate(_SITE, 1) if n > 1)} WHERE id = ?1"
 SITES = "SELECT name FROM site WHERE name >= ' ' ORDER BY name"
 OPEN_PAGES = """INSERT INTO page (site, path) SELECT ?, value FROM json_each(?) WHERE true
@@ -100,17 +104,77 @@ UNROLLED = """WITH RECURSIVE moment (t) AS (SELECT ?1 UNION ALL SELECT t + 1 FRO
     SELECT s.t, s.n FROM moment CROSS JOIN second AS s ON s.site = ?3 AND s.t = moment.t AND s.page = ?4"""
 
 
+#: Named and in order, from (id, views): at most :limit of those behind (:views, :path).
+_LISTED = """JOIN page USING (id) WHERE path >= '/' AND (:views IS NULL OR views < :views OR (views = :views AND path > :path))
+        ORDER BY views DESC, path LIMIT :limit"""
+
+
 def _top(tier: Tier) -> str:
     rows = "SELECT page, n FROM second WHERE site = :site AND t >= :start"
     if tier is not Tier.SECOND:
         rows = f"""SELECT page, n FROM {tier.value} WHERE site = :site AND t >= :start
             UNION ALL SELECT page, n FROM second WHERE site = :site AND t >= :rolled"""
     return f"""SELECT path, views FROM (SELECT page AS id, sum(n) AS views FROM ({rows}) WHERE page > 0 GROUP BY page)
-        JOIN page USING (id) WHERE path >= '/' AND (:views IS NULL OR views < :views OR (views = :views AND path > :path))
-        ORDER BY views DESC, path LIMIT :limit"""
+        {_LISTED}"""
 
 
 TOP = {tier: _top(tier) for tier in Tier}
+
+# Looking for the most viewed pages of many rows; `sqlite_rankings.py` says how
+
+#: The tiers that have an index, by bucket and views, of the rows with so many views or more.
+BUSY = {Tier.DAY: 8, Tier.MONTH: 32}
+BUCKETS = {
+    tier: f"""WITH RECURSIVE bucket (t) AS (
+        SELECT min(t) FROM {tier.value} WHERE site = ?1 AND t >= ?2
+        UNION ALL SELECT (SELECT min(t) FROM {tier.value} WHERE site = ?1 AND t > bucket.t) FROM bucket WHERE t IS NOT NULL)
+    SELECT t, coalesce((SELECT n FROM {tier.value} AS b WHERE b.site = ?1 AND b.t = bucket.t AND b.page = 0), 0)
+        FROM bucket WHERE t IS NOT NULL"""
+    for tier in COARSE
+}
+SUM_UNROLLED = "SELECT page, sum(n) FROM second WHERE site = ? AND t >= ? GROUP BY page"
+
+
+def _busy(tier: Tier) -> tuple[str, str]:
+    """The index of a tier, and the condition under which it has a row."""
+    return (f"INDEXED BY {tier.value}_busy", f"AND b.n / {BUSY[tier]}") if tier in BUSY else ("", "")
+
+
+def _exceeding(tier: Tier) -> str:
+    """The pages that have :above views in :unrolled and in what their rows have above the numbers that stand with the buckets.
+
+    Those are [[bucket start, views], …]: in :busy no row that is not in the index can be above them, in :others any row may.
+    """
+
+    def parts(buckets: str, index: str, condition: str) -> str:
+        return f"""SELECT b.page, b.n - {buckets}.n FROM {buckets} CROSS JOIN {tier.value} AS b {index}
+            ON b.site = :site AND b.t = {buckets}.t AND b.n > {buckets}.n AND b.page > 0 {condition}"""
+
+    return f"""WITH busy (t, n) AS MATERIALIZED (SELECT value ->> 0, value ->> 1 FROM json_each(:busy)),
+    others (t, n) AS MATERIALIZED (SELECT value ->> 0, value ->> 1 FROM json_each(:others)),
+    part (page, n) AS (SELECT value ->> 0, value ->> 1 FROM json_each(:unrolled)
+        UNION ALL {parts("busy", *_busy(tier))} UNION ALL {parts("others", "", "")})
+    SELECT page FROM part GROUP BY page HAVING sum(n) >= :above"""
+
+
+#: The pages of a bucket that have the most views, but no more than ?3.
+LEADING = {
+    tier: f"SELECT page, n FROM {tier.value} WHERE site = ?1 AND t = ?2 AND n <= ?3 AND page > 0 ORDER BY n DESC LIMIT ?4"
+    for tier in COARSE
+}
+EXCEEDING = {tier: _exceeding(tier) for tier in COARSE}
+
+#: Some pages' views in some buckets, with what they have beside: [[page, views], …].
+TOP_OF = {
+    tier: f"""WITH wanted (page, n) AS MATERIALIZED (SELECT value ->> 0, value ->> 1 FROM json_each(:pages)),
+    part (page, n) AS (
+        SELECT b.page, b.n FROM json_each(:starts) AS bucket CROSS JOIN wanted CROSS JOIN {tier.value} AS b
+            ON b.site = :site AND b.t = bucket.value AND b.page = wanted.page
+        UNION ALL SELECT page, n FROM wanted)
+    SELECT path, views FROM (SELECT page AS id, sum(n) AS views FROM part GROUP BY page)
+        {_LISTED}"""
+    for tier in COARSE
+}
 
 # Forgetting, a piece at a time. What is being forgotten first gets a name that no site or page can have.
 

@@ -14,6 +14,7 @@ from footfall.model import DAY, HOUR, MINUTE, PRESENCE_MINUTES, Retention, Tier,
 from footfall.stores import sqlite_detail_sql as detail_sql
 from footfall.stores import sqlite_sql as sql
 from footfall.stores.base import VISITOR_GRACE, WRITER_MEMORY
+from footfall.stores.keeping import Keeping
 from footfall.stores.sketch import REGISTER_BITS, REGISTERS, estimate
 from footfall.stores.sqlite_details import oldest_visitors
 from footfall.stores.sqlite_site import LINES, Known, packed
@@ -39,7 +40,7 @@ class Upkeep:
     """What is due, by site."""
 
     def __init__(self, retention: Retention) -> None:
-        self._retention = retention
+        self._keeping = Keeping(retention)
         self._due: dict[int, list[Step]] = {}
         #: Sites that have no event id whose time is over.
         self._clean: set[int] = set()
@@ -63,7 +64,7 @@ class Upkeep:
             fold(cx, known)
             known = known._replace(folded=hour)
         if now >= known.rolled + MINUTE + known.id % STAGGER:
-            known = roll(cx, known, now - now % MINUTE, self._retention, now)
+            known = roll(cx, known, now - now % MINUTE, self._keeping.of(known.rules), now)
             self._add_due(known.id, self._each_minute)
         if now > known.newest:
             known = known._replace(newest=now)
@@ -103,13 +104,13 @@ class Upkeep:
 
     def _expire_tier(self, tier: Tier) -> Step:
         def expire(cx: sqlite3.Connection, known: Known, now: int, most: int) -> tuple[Known, int]:
-            oldest = oldest_kept(tier, self._retention, now)
+            oldest = oldest_kept(tier, self._keeping.of(known.rules), now)
             return known, cx.execute(detail_sql.EXPIRE[tier], (known.id, oldest, most)).rowcount
 
         return expire
 
     def _expire_seconds(self, cx: sqlite3.Connection, known: Known, now: int, most: int) -> tuple[Known, int]:
-        oldest = min(known.rolled, oldest_kept(Tier.SECOND, self._retention, now))
+        oldest = min(known.rolled, oldest_kept(Tier.SECOND, self._keeping.of(known.rules), now))
         return known, cx.execute(detail_sql.EXPIRE[Tier.SECOND], (known.id, oldest, most)).rowcount
 
     def _expire_events(self, cx: sqlite3.Connection, known: Known, now: int, most: int) -> tuple[Known, int]:
@@ -129,13 +130,14 @@ class Upkeep:
         return known, cx.execute(detail_sql.EXPIRE_WRITERS, (known.id, now - WRITER_MEMORY + 1, most)).rowcount
 
     def _expire_details(self, cx: sqlite3.Connection, known: Known, now: int, most: int) -> tuple[Known, int]:
-        oldest_hour, oldest_day = (oldest_kept(tier, self._retention, now) for tier in (Tier.HOUR, Tier.DAY))
+        retention = self._keeping.of(known.rules)
+        oldest_hour, oldest_day = (oldest_kept(tier, retention, now) for tier in (Tier.HOUR, Tier.DAY))
         gone = 0
         for statement, oldest in (
             (detail_sql.EXPIRE_TRAITS[Tier.HOUR], min(known.hour, oldest_hour)),
             (detail_sql.EXPIRE_TRAITS[Tier.DAY], oldest_day),
-            (detail_sql.EXPIRE_VISITORS[HOUR], oldest_visitors(Tier.HOUR, self._retention, now)),
-            (detail_sql.EXPIRE_VISITORS[DAY], oldest_visitors(Tier.DAY, self._retention, now)),
+            (detail_sql.EXPIRE_VISITORS[HOUR], oldest_visitors(Tier.HOUR, retention, now)),
+            (detail_sql.EXPIRE_VISITORS[DAY], oldest_visitors(Tier.DAY, retention, now)),
             (detail_sql.EXPIRE_PRESENCE, Tier.MINUTE.back(now, PRESENCE_MINUTES - 1)),
         ):
             if gone < most:

@@ -7,6 +7,7 @@ come from our own pages. What the credentials are is `footfall.access`'s; nothin
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Mapping
 
 from starlette.requests import HTTPConnection, cookie_parser
@@ -28,6 +29,9 @@ _LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 
 #: Longer headers are not looked at: other programs of the same host may have cookies too, but not as many.
 _MAX_COOKIE_BYTES = 16_384
+
+#: Where a server can be reached; what else a Host header may hold is shown to nobody.
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}")
 
 Headers = Mapping[bytes, bytes]
 
@@ -120,6 +124,12 @@ class Access:
             return True
         told = dict(scope["headers"]).get(b"x-forwarded-proto")
         return told == b"https" and self._addresses.is_trusted(peer_of(scope))
+
+    def origin(self, scope: RequestScope) -> str:
+        """Where the browser reached this server (``https://host[:port]``), as far as the request tells; "" where it does not."""
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+        origin = f"{'https' if self.is_secure(scope) else scope['scheme']}://{host}"
+        return origin if _ORIGIN.fullmatch(origin) else ""
 
 
 def _cookies(header: bytes) -> Mapping[str, str]:

@@ -149,7 +149,16 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
     answers: Mapping[str, Callable[..., Any]] = {
         "count": CountEndpoint(intake, counter, ledger, access, replies, instance, settings.window),
         "home": HomeEndpoint(
-            settings.home_site, settings.window, intake, counter, reads, ledger, replies, renderer, instance, access.is_public
+            settings.home_site,
+            settings.window,
+            intake,
+            counter,
+            reads,
+            ledger,
+            replies,
+            renderer,
+            instance,
+            access,
         ),
         "pixel": PixelEndpoint(intake, counter, ledger, replies),
         "ping": Ping(),

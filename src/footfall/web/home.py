@@ -6,7 +6,7 @@ shown the page and not counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from starlette.types import Receive, Scope, Send
 
@@ -17,9 +17,10 @@ from footfall.metrics import Ledger
 from footfall.model import WHOLE_SITE, Drop, Span, Tier, View
 from footfall.open_batch import Outcome
 from footfall.reads import Reads
+from footfall.web.access import Access
 from footfall.web.count import peer_of
 from footfall.web.problems import RETRY_AFTER, answer_error, problem
-from footfall.web.rendering import EXAMPLE_ORIGIN, TOP_PAGES, HomeView, Renderer, past
+from footfall.web.rendering import TOP_PAGES, HomeView, Renderer, past
 from footfall.web.replies import CountingReplies, RawHeaders
 from footfall.web.request_ids import accompanied
 
@@ -44,7 +45,7 @@ _PLAIN = b"text/plain; charset=utf-8"
 
 
 class HomeEndpoint:
-    """The home page of `site`, over a window of `window` seconds; it moves where `is_public` says that anyone may see it."""
+    """The home page of `site`, over a window of `window` seconds; it moves where anyone may see it."""
 
     def __init__(
         self,
@@ -57,7 +58,7 @@ class HomeEndpoint:
         replies: CountingReplies,
         renderer: Renderer,
         instance: str,
-        is_public: Callable[[str], bool] = lambda _site: False,
+        access: Access,
     ) -> None:
         self._view = View(site, "/")
         self._window = window
@@ -68,7 +69,7 @@ class HomeEndpoint:
         self._replies = replies
         self._renderer = renderer
         self._instance = instance
-        self._is_public = is_public
+        self._access = access
         self._later = f"the count can't be read just now; this view is kept and will be counted\ninstance: {instance}\n"
         self._text = f"%d views in the {past(window)}\ninstance: {instance}\n"
 
@@ -119,13 +120,13 @@ class HomeEndpoint:
                 outcome = judged
             else:
                 outcome = (await self._counter.count(judged)).outcome
-            page = self._renderer.render_home(await self._read(_origin(scope, headers)))
+            page = self._renderer.render_home(await self._read(self._access.origin(scope)))
         except FootfallError:
             await self._send_unavailable(accompanied(scope, send, self._ledger), outcome)
             return
         start = [
             *self._replies.headers(outcome),
-            *(LIVE_HEADERS if self._is_public(self._view.site) else SECURITY_HEADERS),
+            *(LIVE_HEADERS if self._access.is_public(self._view.site) else SECURITY_HEADERS),
             _VARY,
             (b"content-type", b"text/html; charset=utf-8"),
             (b"content-length", str(len(page)).encode()),
@@ -153,7 +154,7 @@ class HomeEndpoint:
             pages=top.pages,
             site_views=whole.pages[WHOLE_SITE].views,
             origin=origin,
-            is_live=self._is_public(view.site),
+            is_live=self._access.is_public(view.site),
         )
 
     async def _send_unavailable(self, send: Send, outcome: Outcome | Drop | None) -> None:
@@ -173,9 +174,3 @@ class HomeEndpoint:
             status = 202 if outcome is Outcome.SPOOLED else 200
         await send({"type": "http.response.start", "status": status, "headers": start})
         await send({"type": "http.response.body", "body": page})
-
-
-def _origin(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
-    """Where the visitor reached this server, as far as the request tells."""
-    host = headers.get(b"host", b"").decode("latin-1")
-    return f"{scope['scheme']}://{host}" if host else EXAMPLE_ORIGIN

@@ -16,13 +16,11 @@ from footfall import __version__
 from footfall.model import DIMENSIONS
 from footfall.site import Rules
 from footfall.web.access import SESSION_COOKIE, SHARE_COOKIE
-from footfall.web.problems import Problem
+from footfall.web.problems import PROBLEM_TYPE, Problem
 from footfall.web.routes import ROUTES, Needs, Row
 
 #: A JSON schema, or a type that msgspec makes one of.
 Schema = Any
-
-PROBLEM_TYPE = "application/problem+json"
 
 _REF = "#/components/schemas/{name}"
 _VARIABLE = re.compile(r"\{(\w+)\}")

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from footfall.web.access import Access
-from footfall.web.rendering import Renderer
+from footfall.web.rendering import EXAMPLE_ORIGIN, Renderer
 
 #: Nothing but our own files and streams, no frames, forms to ourselves.
 POLICY = (
@@ -40,8 +40,9 @@ class Pages:
         self._instance = instance
 
     def answer(self, request: Request, template: str, status: int = 200, /, **context: Any) -> Response:
-        """A page of a template; every one knows the `instance` that answers."""
-        body = self._renderer.render(template, instance=self._instance, **context)
+        """A page of a template; every one knows the `instance` that answers, and the `origin` where it was reached."""
+        origin = self._access.origin(request.scope) or EXAMPLE_ORIGIN
+        body = self._renderer.render(template, instance=self._instance, origin=origin, **context)
         return Response(body, status, self.headers(request), "text/html; charset=utf-8")
 
     def headers(self, request: Request) -> dict[str, str]:

@@ -18,8 +18,8 @@ from starlette.responses import RedirectResponse, Response
 
 from footfall.access import Caller, Credentials
 from footfall.errors import BadInput
-from footfall.settings.values import site_name
-from footfall.site import Rules, Visibility
+from footfall.settings.values import duration_words, site_name, whole_seconds
+from footfall.site import RETENTION_RULES, Rules, Visibility
 from footfall.sites import Sites
 from footfall.stores import Store
 from footfall.web.access import Access
@@ -41,6 +41,13 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "visitor_rate": ("Most views a minute of one visitor", "0 for no limit."),
     "site_rate": ("Most views a minute of the site", "0 for no limit."),
     "pages_per_day": ("Most new pages a day", "0 for no limit."),
+    "retention_second": ("Keep each second's views for", "As in 10m or 1h: the past minute is read from them."),
+    "retention_minute": ("Keep each minute's views for", "As in 48h; not shorter than for seconds."),
+    "retention_hour": (
+        "Keep each hour's views for",
+        "As in 90d; not shorter than for minutes. Sources and visitors go with them.",
+    ),
+    "retention_day": ("Keep each day's views for", "As in 730d; not shorter than for hours. Months and totals stay for ever."),
 }
 
 #: What each visibility is called.
@@ -52,7 +59,9 @@ _VISIBILITIES: Mapping[Visibility, str] = {
 
 
 class Field(msgspec.Struct, frozen=True):
-    """A rule in the form. `kind` is choice, lines, switch or number; `value` as the form has it; `is_own`: the site's own."""
+    """A rule in the form, `value` as the form has it. `kind` is choice, lines, switch, number or duration; `is_own`: it is the
+    site's own.
+    """
 
     name: str
     label: str
@@ -218,14 +227,17 @@ def see_other(target: str) -> Response:
 
 def _field(rule: str, rules: Rules, is_own: bool, is_fixed: bool, given: FormData | None) -> Field:
     label, help = _WORDS.get(rule, (rule.replace("_", " ").capitalize(), ""))
-    kind, value = _kind(rule), _text(getattr(rules, rule))
-    if given is not None:
+    kind = _kind(rule)
+    value = duration_words(getattr(rules, rule)) if kind == "duration" else _text(getattr(rules, rule))
+    if given is not None and not is_fixed:  # a browser sends nothing of a field that can't be changed
         value = str(given.get(rule, ""))
     choices = [(one.value, _VISIBILITIES[one]) for one in Visibility] if kind == "choice" else []
     return Field(rule, label, help, kind, value, choices, is_own, is_fixed)
 
 
 def _kind(rule: str) -> str:
+    if rule in RETENTION_RULES.values():
+        return "duration"
     hint = typing.get_type_hints(Rules)[rule]
     return {Visibility: "choice", bool: "switch", int: "number"}.get(hint, "lines")
 
@@ -248,6 +260,11 @@ def _read(rule: str, form: FormData) -> object:
         if not text.isascii() or not text.isdecimal() or len(text) > 9:
             raise BadInput(rule, "a whole number; 0 for no limit")
         return int(text)
+    if kind == "duration":
+        seconds = whole_seconds(text)
+        if not isinstance(seconds, int):
+            raise BadInput(rule, "a duration such as 48h or 730d")
+        return seconds
     if kind == "lines":
         return [entry.strip() for line in text.splitlines() for entry in line.split(",") if entry.strip()]
     if text not in list(Visibility):

@@ -1,8 +1,16 @@
+-- How long the tiers in KEPT are kept.
+local function keeps()
+  local seconds = {}
+  for i, tier in ipairs(KEPT) do seconds[i] = args.keep[tier] end
+  return seconds
+end
+
 -- The state of a site that begins, before anything is counted.
 local function new_site(newest)
   local t = redis.call('TIME')
   return {
     v = FORMAT, born = string.format('%x%05x', tonumber(t[1]), tonumber(t[2])), first = now, newest = newest, more = 0, fill = 0,
+    keep = keeps(),
     open = start_of('minute', now), width = args.window, used = now, low = now - args.window + 1, part = 0, ids = 0, writers = 0,
   }
 end

@@ -48,6 +48,7 @@ if state then
     if is_new_minute and state.prev then return { AGAIN, alarm } end
   end
   fold_sketches(args.sketches)
+  sweep(args.moved)
   if not fold_traits(4 * args.folded) then return { AGAIN, alarm } end
   if is_new_minute then
     state.prev, state.open = state.open, minute

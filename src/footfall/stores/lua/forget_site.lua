@@ -1,7 +1,7 @@
 -- Forget a site at once: its state goes, and with it the way to all its other keys. Those that have no expiry go here as well.
--- What is left is noted, so that it is erased also if whoever forgets is cut short: gives back [[born, the oldest of its now and
--- its newest bucket, its newest bucket, seconds a second may have been kept, its dimensions], …], one for each time that the site
--- was forgotten and not erased yet.
+-- What is left is noted, so that it is erased also if whoever forgets is cut short: gives back [[born, its newest bucket, the
+-- oldest second, minute, hour and day that may be there, its dimensions], …], one for each time that the site was forgotten and
+-- not erased yet.
 local note = SITE .. ':forgotten'
 call('HLEN', note)
 if state then
@@ -13,6 +13,7 @@ if state then
     keys[#keys + 1] = bucket_key('minute', state.prev)
     keys[#keys + 1] = unfolded_key(state.prev)
   end
+  for _, each in ipairs(state.fresh or {}) do keys[#keys + 1] = fresh_key(each[1]) end
   local slot = floor(now / math.max(args.ttl, 1))
   for i = -1, 1 do keys[#keys + 1] = ids_key(slot + i) end
   local month, first = start_of('month', reach()), start_of('month', state.first)
@@ -22,9 +23,13 @@ if state then
     month = start_of('month', month - 1)
   end
   each_run('EXISTS', keys)
-  local second_kept, longest = math.max(args.keep.second, 2 * state.width) + SLACK, 0
-  for _, keep in pairs(args.keep) do longest = math.max(longest, keep) end
-  call('HSET', note, state.born, cmsgpack.pack({ math.min(now, reach()), reach(), second_kept, state.dims or {} }))
+  local oldest, longest = {}, 0
+  for i, tier in ipairs(KEPT) do
+    local kept = math.max(use_of(tier), state.keep and state.keep[i] or 0, state.longest and state.longest[i] or 0) + SLACK
+    oldest[i] = start_of(tier, math.max(state.first, math.min(now, reach()) - kept))
+    longest = math.max(longest, kept)
+  end
+  call('HSET', note, state.born, cmsgpack.pack({ reach(), oldest, state.dims or {} }))
   call('EXPIRE', note, longest + SLACK)
   each_run('UNLINK', keys)
 end

@@ -39,6 +39,8 @@ local VISITOR_GRACE, VISITOR_HOURS, PRESENCE_MINUTES = 3600, 691200, 5
 --   dims     the names of all dimensions that were ever counted. Pages' traits name a dimension by its place here
 --   fresh    [hour, number, second, …] of the hours in which pages' traits are not folded yet, but for those of pages up to a
 --            number, and when it was last added to
+--   keep     how long seconds, minutes, hours and days were kept when the site was last counted; where that has changed, `sweep` is
+--            [tier, start] to go on from with what lies there already, and `longest` has for each tier how long it may live
 --   sketched [tier, start, cursor] of the hours and days whose visitors are in sketches, oldest first; from the cursor on they are
 --            not folded into numbers yet
 local raw, is_ours, state = call('GET', SITE), true, nil
@@ -79,6 +81,7 @@ local function numbers_key(tier, start) return key('n' .. LETTER[tier] .. ':' ..
 
 local WIDTH = { second = 1, minute = 60, hour = 3600, day = 86400 }
 local COARSE = { 'hour', 'day', 'month', 'total' } -- what minutes are folded into
+local KEPT = { 'second', 'minute', 'hour', 'day' } -- what has a retention
 
 -- The first second of the bucket that t lies in. The day of the month is reckoned after Howard Hinnant's civil_from_days
 -- (http://howardhinnant.github.io/date_algorithms.html).
@@ -98,13 +101,17 @@ local function oldest_kept(tier)
   return keep and now - keep + 1 or 0
 end
 
--- Seconds from now on that a bucket's key shall live, by this server's clock; nil: for ever. A second must outlast its time in
--- the running sum, also when the site then rests for a while.
-local function life(tier, start)
+-- How long a tier's keys are of use, in seconds; nil: for ever. A second must outlast its time in the running sum, also when the
+-- site then rests for a while.
+local function use_of(tier)
   local keep = args.keep[tier]
-  if not keep then return nil end
-  if tier == 'second' then keep = math.max(keep, 2 * state.width) end
-  return math.max(1, start + keep - time + SLACK)
+  return keep and tier == 'second' and math.max(keep, 2 * state.width) or keep
+end
+
+-- Seconds from now on that a bucket's key shall live, by this server's clock; nil: for ever.
+local function life(tier, start)
+  local keep = use_of(tier)
+  return keep and math.max(1, start + keep - time + SLACK)
 end
 
 -- The newest second or bucket start that anything may stand under.
