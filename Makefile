@@ -14,6 +14,9 @@ PYTEST := $(BIN)/python -m pytest
 NPM = cd frontend && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 FRONTEND := $(shell find frontend -name node_modules -prune -o -print)
 
+# Where this is set, Python compiles every module anew at every start, and pytest every test in every process: a third more work.
+export PYTHONDONTWRITEBYTECODE :=
+
 # Tests run side by side; a quarter of their time they wait for servers, so two cores have work for three.
 WORKERS ?= 3
 
@@ -37,7 +40,7 @@ dev: .venv/.run .venv/.frontend ## the same, restarting when the code changes
 
 test: .venv/.test .venv/.frontend ## run the tests; ARGS= goes to pytest
 	@tests/system-packages.sh
-	$(PYTEST) -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(PYTEST) -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: .venv/.check .venv/.frontend ## lint, format, types, import floors, docs against code
 	$(BIN)/ruff check

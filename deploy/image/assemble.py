@@ -142,7 +142,8 @@ def compile_all(root: Path, documented: Path) -> None:
 
 def at_start(root: Path) -> set[str]:
     """The modules that a server imports when it starts, as the interpreter in `root` tells: so the build fails where it can't."""
-    program = "import sys, footfall.cli, footfall.server; footfall.server.application(); print(*sys.modules)"
+    imports = "import sys, footfall.cli, footfall.commands.serve, footfall.server"
+    program = f"{imports}; footfall.server.application(); print(*sys.modules)"
     environment = {"FOOTFALL_STORE": "memory://", "FOOTFALL_SITES": "localhost"}
     started = subprocess.run(
         ["chroot", root, "/usr/bin/python3", "-I", "-c", program],

@@ -7,10 +7,12 @@ application is made in the process that serves, from the environment, so that on
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -79,6 +81,7 @@ def serve(settings: Settings, announce: Callable[[int, str | None], None], *, re
     StoreUnusable before that.
     """
     set_up_logging(settings.log_format, settings.log_level, sys.stderr)
+    allow_open_files()
     if settings.sentry_dsn:
         require_reporter()
     sockets = _listen(settings.host, settings.port)
@@ -251,12 +254,19 @@ def _exit(_signum: int, _frame: object) -> None:
     raise SystemExit(0)
 
 
+def allow_open_files() -> None:
+    """Let this process, and its workers, open as many files as it may: each connection is one, and shells start with 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS has a lower limit of the kernel's than the one it tells
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def _spare_the_collector() -> None:
     """Keep the garbage collector from walking what lives for ever and what waits for a commit.
 
     Requests that wait survive young collections in numbers; with Python's own thresholds that costs a tenth of the
-    throughput and triples the 99th percentile (measured with 64 and 256 connections).
+    throughput and triples the 99th percentile (measured with 64 and 256 connections). No collection goes before: it took 40 ms of
+    every start and found 14 objects to free among 70,000.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 #: Width of the longest bar, in characters.
 BAR_WIDTH = 24
@@ -95,6 +97,9 @@ def say_numbers(out: Console, rows: Iterable[tuple[int, str]]) -> None:
 
 def progress_bar(total: int | None) -> Progress:
     """Progress through `total` bytes, or through an unknown number of them; shown on standard error where that is a terminal."""
+    # Imported here, for only the commands that read a log have such a bar.
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
     columns = [TextColumn("reading"), BarColumn(style="dim", complete_style="red"), TaskProgressColumn(), DownloadColumn()]
     out = console(stderr=True)
     return Progress(

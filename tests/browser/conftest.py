@@ -1,12 +1,8 @@
-"""One Footfall server, one host of pages and one Chromium for all browser tests; a site and a visitor for each test.
-
-With several workers one of them has all these tests, and begins with them: a browser for each would cost more than it gains.
-"""
+"""One Footfall server, one host of pages and one Chromium for all browser tests; a site and a visitor for each test."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -28,14 +24,6 @@ Tag = Callable[..., str]
 
 #: Puts a document at a path; its URL.
 Put = Callable[..., str]
-
-
-@pytest.hookimpl(tryfirst=True)  # before the group's name is read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of this folder together."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 import typer
 
-from footfall.cli import app
+from footfall.cli import command_line
 from footfall.model import DropReason
 from footfall.web.routes import route_table
 from tests.docs.tracked import ROOT
@@ -41,7 +41,7 @@ def test_routes_are_documented(route: str) -> None:
     assert is_mentioned(as_written(route))
 
 
-@pytest.mark.parametrize("command", list(commands(typer.main.get_command(app), "footfall")))
+@pytest.mark.parametrize("command", list(commands(typer.main.get_command(command_line()), "footfall")))
 def test_commands_are_documented(command: str) -> None:
     """Each command of the command line stands in docs/ by its full name."""
     assert is_mentioned(command)

@@ -84,8 +84,8 @@ async def test_for_unready_seconds_it_turns_balancers_away_and_goes_on_counting(
     """/readyz is 503 ("draining") while /count still answers; only then do the listeners close, and no reply is lost."""
     server = await asyncio.to_thread(start, UNREADY_SECONDS="2", WORKERS=workers)
     stop = asyncio.Event()
-    views = asyncio.create_task(
-        send_views(server.port, views=ENDLESS, site=SITE, pages=PAGES, connections=CONNECTIONS, stop=stop)
+    views = asyncio.create_task(  # as fast as in the test above they would keep two cores busy for all those seconds
+        send_views(server.port, views=ENDLESS, site=SITE, pages=PAGES, connections=CONNECTIONS, per_second=1000, stop=stop)
     )
 
     def drain() -> float:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 
+import pytest
+
 from footfall.counter import Counter
 from footfall.metrics import Ledger
 from footfall.model import WHOLE_SITE, View
@@ -52,8 +54,14 @@ async def count_through_cuts(cuts: int, *, every: int) -> None:
             await each.close()
 
 
+async def test_lost_replies_cost_no_view_and_double_none() -> None:
+    """Each commit's first reply is lost, 200 times."""
+    await count_through_cuts(200, every=2)
+
+
+@pytest.mark.soak
 async def test_a_thousand_lost_replies_cost_no_view_and_double_none() -> None:
-    """Each commit's first reply is lost."""
+    """The same, 1,000 times."""
     await count_through_cuts(1000, every=2)
 
 

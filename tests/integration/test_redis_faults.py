@@ -228,7 +228,6 @@ def cluster() -> Iterator[RedisCluster]:
         yield cluster
 
 
-@pytest.mark.xdist_group("redis-cluster-faults")
 async def test_a_slot_that_moves_under_load(look_after: LookAfter, cluster: RedisCluster) -> None:
     """No batch is applied by half, none is lost between the nodes, and the site's line stays the sum of its pages."""
     server = await asyncio.to_thread(instance, cluster.url, look_after, COMMIT_TIMEOUT="15")
@@ -272,7 +271,6 @@ async def lose_nodes(look_after: LookAfter, cluster: RedisCluster, times: int) -
     await blocking(server.stop, lambda: cluster.primary_of(KEY).ask("FLUSHALL"))
 
 
-@pytest.mark.xdist_group("redis-cluster-faults")
 async def test_a_cluster_s_node_that_dies(look_after: LookAfter, cluster: RedisCluster) -> None:
     """With DURABILITY=replicas:1 its replica takes its place, and has all that was acknowledged."""
     await lose_nodes(look_after, cluster, 1)

@@ -246,3 +246,13 @@ def refusal(settings: Mapping[str, str], folder: Path, *, limit_kib: int | None 
     (line,) = done.stderr.splitlines()
     assert line.startswith("footfall: ")
     return line
+
+
+def test_as_many_connections_may_be_open_as_the_system_allows() -> None:
+    """A shell starts processes with room for 1,024 open files; a wall of streams needs more."""
+    code = (
+        "import resource as r; hard = r.getrlimit(r.RLIMIT_NOFILE)[1]; r.setrlimit(r.RLIMIT_NOFILE, (256, hard));"
+        "from footfall.server import allow_open_files as allow; allow();"
+        "raise SystemExit(r.getrlimit(r.RLIMIT_NOFILE) != (hard, hard))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=GIVE_UP_SECONDS).returncode == 0

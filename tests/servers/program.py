@@ -20,8 +20,10 @@ from pathlib import Path
 #: How many bytes of a log's end a failure shows.
 SHOWN_BYTES = 4000
 
-#: Seconds between two looks at whether something has come about.
+#: Seconds between two looks at whether something has come about: at first, and when it takes its time. A look is often a request,
+#: and a hundred a second cost as much as what is waited for.
 LOOK_SECONDS = 0.01
+SELDOM_SECONDS = 0.05
 
 #: Waits for the end of its input, which comes when the process that holds the other end is gone, however it went.
 _SENTRY = 'read -r _; kill -s KILL -- "-$1"; rm -rf -- "$2"'
@@ -48,6 +50,7 @@ def wait_until(
     Raises ServerError ("WHAT: not within S s") with what `shown` says if it never does.
     """
     deadline = time.monotonic() + seconds
+    pause = LOOK_SECONDS
     while True:
         trouble = ""
         try:
@@ -57,7 +60,8 @@ def wait_until(
             trouble = f" ({error})"
         if time.monotonic() > deadline:
             raise ServerError(f"{what}: not within {seconds:g} s{trouble}\n{shown()}")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(pause)
+        pause = min(pause * 1.2, SELDOM_SECONDS)
 
 
 def found_on_path(program: str) -> Path:

@@ -1,1 +1,1 @@
-"""What commands of the command line do that is more than a few lines. `footfall.cli` has their options."""
+"""The commands of the command line, with their options and what they do; `footfall.cli` has the table of them."""

@@ -67,11 +67,11 @@ def load_settings(
 
 def read_dotenv(path: Path = Path(".env")) -> dict[str, str]:
     """The names and values in a `.env` file, taken literally; none where there is no such file. Raises SettingError."""
-    from dotenv import dotenv_values
-
     try:
         if not path.is_file():
             return {}
+        from dotenv import dotenv_values  # only where there is something to read: it keeps every other start short
+
         with path.open(encoding="utf-8-sig") as lines:
             return {name: value or "" for name, value in dotenv_values(stream=lines, interpolate=False).items()}
     except (OSError, UnicodeError) as error:
@@ -83,8 +83,6 @@ def unknown_settings(environ: Mapping[str, str] | None = None, dotenv: Mapping[s
 
     Without arguments it looks where `load_settings` does. Raises SettingError where the `.env` file can't be read.
     """
-    from difflib import get_close_matches
-
     environ = os.environ if environ is None else environ
     dotenv = read_dotenv() if dotenv is None else dotenv
     known = [setting_name(field) + suffix for field in Settings.model_fields for suffix in ("", FILE_SUFFIX)]
@@ -92,6 +90,8 @@ def unknown_settings(environ: Mapping[str, str] | None = None, dotenv: Mapping[s
     for name in sorted({*environ, *dotenv}):
         if not name.upper().startswith(PREFIX) or name in known or _SERVICE_LINK.fullmatch(name):
             continue
+        from difflib import get_close_matches  # only where there is a warning to write
+
         near = get_close_matches(name.upper(), known, n=1, cutoff=0.75)
         shown = "".join(letter if letter.isprintable() else "?" for letter in name[:80])
         warnings.append(f"{shown} is no setting of Footfall" + (f"; did you mean {near[0]}?" if near else ""))

@@ -15,10 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from footfall.web.api import json_reply
-from footfall.web.openapi import PROBLEM_TYPE, make_document
-from footfall.web.operations import ENCLOSED
-from footfall.web.operations_pages import OPERATIONS
 from footfall.web.pages import Pages
+from footfall.web.problems import PROBLEM_TYPE
 from footfall.web.rendering import Renderer
 
 #: What a caller needs, by the ways in that an operation names; `openapi.py` has them.
@@ -50,6 +48,11 @@ class Docs:
 
     @cached_property
     def _document(self) -> dict[str, Any]:
+        # Only where somebody asks for it: a server that counts starts sooner without it.
+        from footfall.web.openapi import make_document
+        from footfall.web.operations import ENCLOSED
+        from footfall.web.operations_pages import OPERATIONS
+
         return make_document(OPERATIONS, ENCLOSED)
 
     @cached_property

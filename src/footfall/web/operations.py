@@ -12,7 +12,7 @@ from typing import Any
 from footfall.export import DEFAULT_TABLE, TABLES
 from footfall.live import Event
 from footfall.model import PERIODS, Tier
-from footfall.settings.values import LONGEST_WINDOW
+from footfall.site import LONGEST_WINDOW
 from footfall.web.api import (
     DEFAULT_PERIOD,
     DEFAULT_ROWS,
@@ -31,8 +31,8 @@ from footfall.web.counters import DEFAULT_SHOW, NUMBERS, SHOWN, CounterReply, Sh
 from footfall.web.health import ReadyReply
 from footfall.web.ledger_api import LedgerReply
 from footfall.web.manage import MadeReply, NewShare, NewToken, ShareReply, SiteReply, SitesReply, TokenReply
-from footfall.web.openapi import PROBLEM_TYPE, Operation, Parameter, Reply, Schema
-from footfall.web.problems import Problem
+from footfall.web.openapi import Operation, Parameter, Reply, Schema
+from footfall.web.problems import PROBLEM_TYPE, Problem
 from footfall.web.replies import CountReply
 from footfall.web.views_api import MAX_ITEMS, Item, ViewsReply
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from footfall.web.openapi import PROBLEM_TYPE, Operation, Parameter, Reply
+from footfall.web.openapi import Operation, Parameter, Reply
 from footfall.web.operations import API, PAGE
-from footfall.web.problems import Problem
+from footfall.web.problems import PROBLEM_TYPE, Problem
 
 _TEXT: Mapping[str, Any] = {"type": "string"}
 _BYTES: Mapping[str, Any] = {"type": "string", "format": "binary"}

@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 #: After this many seconds a client may try again what the store could not do.
 RETRY_AFTER = 1
 
+PROBLEM_TYPE = "application/problem+json"
 
 _HEADERS = {"Cache-Control": "no-store", "Access-Control-Allow-Origin": "*"}
 
@@ -43,7 +44,7 @@ def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) 
     Scripts of other sites may read it: without that a browser tells them nothing, not even that they may try again.
     """
     body = msgspec.json.encode(Problem(HTTPStatus(status).phrase, detail, status))
-    return Response(body, status, _HEADERS | dict(headers or {}), "application/problem+json")
+    return Response(body, status, _HEADERS | dict(headers or {}), PROBLEM_TYPE)
 
 
 def _bad_input(_: Request, error: Exception) -> Response:
