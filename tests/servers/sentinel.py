@@ -181,6 +181,22 @@ class RedisWithSentinels:
         """
         wait_until(self._is_settled, "the Sentinels are settled", seconds=seconds, shown=self._shown, despite=redis.RedisError)
 
+    def wait_copied(self, *, seconds: float = 60.0) -> None:
+        """Return once each running replica has all that the primary has now.
+
+        A replica whose link is up may not have been sent a byte of what came after its copy, and Sentinels that are told to
+        change the primary may choose that one: a batch that another replica has confirmed is lost then.
+        """
+        offset = self.primary.info("replication")["master_repl_offset"]
+        following = [server for server in self.servers if server.can_answer and server is not self.primary]
+        wait_until(
+            lambda: all(server.info("replication").get("slave_repl_offset", 0) >= offset for server in following),
+            "the replicas have all",
+            seconds=seconds,
+            shown=self._shown,
+            despite=redis.RedisError,
+        )
+
     def _is_settled(self) -> bool:
         primary = self.primary
         following = [server for server in self.servers if server.can_answer and server is not primary]

@@ -184,6 +184,7 @@ async def _failover(servers: RedisWithSentinels, writer: Writer) -> None:
     """Kill the connections as a failover does: by a change of primary while a batch is to be counted."""
     old = servers.primary
     await asyncio.to_thread(servers.wait_settled)
+    await asyncio.to_thread(servers.wait_copied)
     servers.sentinels[1].ask("SENTINEL", "FAILOVER", servers.service)
     new = await asyncio.to_thread(servers.wait_for_other_primary, old)
     # As long as the old primary lives and has a replica that could confirm a batch, it takes some that are lost with its role.
