@@ -9,7 +9,7 @@ from crawleruseragents import CRAWLER_USER_AGENTS_DATA  # type: ignore[import-un
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footfall.intake.agents import CACHED_AGENTS, MAX_AGENT_LENGTH, Agents
+from footfall.intake.agents import CACHED_AGENTS, MAX_AGENT_LENGTH, Agents, listed_patterns
 
 AGENTS = Agents()
 
@@ -44,6 +44,11 @@ IMAGE_PROXIES = (
 
 
 @pytest.mark.parametrize("user_agent", BROWSERS)
+def test_the_list_is_the_package_s() -> None:
+    """All of its patterns, as the package itself would give them."""
+    assert listed_patterns() == [entry["pattern"] for entry in CRAWLER_USER_AGENTS_DATA]
+
+
 def test_a_browser_is_no_program_of_any_kind(user_agent: str) -> None:
     """Browsers, old ones, telephones named Cubot and agents with an advertiser's address among them, are no bots."""
     assert not AGENTS.is_bot(user_agent)

@@ -26,7 +26,7 @@ SELDOM = (
 )
 
 #: What a command that only counts does without.
-SERVERS = ("footfall.web", "prometheus_client", "starlette", "structlog", "uvicorn", "ua_parser", "crawleruseragents", "argon2")
+SERVERS = ("footfall.web", "prometheus_client", "starlette", "structlog", "uvicorn", "ua_parser", "argon2")
 
 #: What stands between the command line and its version.
 SETTINGS = ("asyncio", "footfall.settings", "footfall.stores", "pydantic", "rich", "sqlite3")

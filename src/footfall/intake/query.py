@@ -19,10 +19,10 @@ MAX_PARAMETERS = 32
 
 #: Query strings whose reading is remembered, about 600 bytes each, and single parameters, about 300 bytes: queries of many pages
 #: and referrers are all different, but put together from the same. Longer ones are read each time, so that all together never
-#: take more than 20 MB.
-REMEMBERED_QUERIES = 4096
+#: take more than 6 MB.
+REMEMBERED_QUERIES = 2048
 MAX_REMEMBERED_BYTES = 512
-REMEMBERED_PARAMETERS = 16_384
+REMEMBERED_PARAMETERS = 4096
 MAX_REMEMBERED_CHARACTERS = 256
 
 _EVENT_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
