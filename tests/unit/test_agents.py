@@ -43,12 +43,12 @@ IMAGE_PROXIES = (
 )
 
 
-@pytest.mark.parametrize("user_agent", BROWSERS)
 def test_the_list_is_the_package_s() -> None:
     """All of its patterns, as the package itself would give them."""
     assert listed_patterns() == [entry["pattern"] for entry in CRAWLER_USER_AGENTS_DATA]
 
 
+@pytest.mark.parametrize("user_agent", BROWSERS)
 def test_a_browser_is_no_program_of_any_kind(user_agent: str) -> None:
     """Browsers, old ones, telephones named Cubot and agents with an advertiser's address among them, are no bots."""
     assert not AGENTS.is_bot(user_agent)

@@ -47,11 +47,8 @@ class Openers:
         self._day = day
         self._counted_on = 0
         self._pages: LRUCache[tuple[str, str], int] = LRUCache(addresses)
-
-    @property
-    def are_few(self) -> bool:
-        """No address has brought a new page of late: each may bring one."""
-        return not self._pages
+        #: No address has brought a new page of late: each may bring one.
+        self.are_none = True
 
     def may_open(self, site: str, who: str) -> bool:
         """Whether an address may bring another new page."""
@@ -61,6 +58,7 @@ class Openers:
     def opened(self, site: str, who: str) -> None:
         """An address has brought a new page."""
         self._turn()
+        self.are_none = False
         self._pages[site, who] = self._pages.get((site, who), 0) + 1
 
     def _turn(self) -> None:
@@ -68,3 +66,4 @@ class Openers:
         if today != self._counted_on:
             self._counted_on = today
             self._pages.clear()
+            self.are_none = True

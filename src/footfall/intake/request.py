@@ -11,6 +11,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from footfall.intake.addresses import Addresses
 from footfall.intake.agents import Agents
 from footfall.intake.countries import Countries
@@ -45,7 +47,7 @@ class Means(NamedTuple):
     openers: Openers
 
 
-class Candidate(NamedTuple):
+class Candidate(msgspec.Struct, frozen=True):
     """What the steps look at: a view of `page`, not judged yet, and who asks for it to be counted.
 
     `address` is "" where nothing is known of it. `spares` says which programs count all the same.
@@ -207,7 +209,7 @@ class Intake:
         evidence = Evidence(asked.referrer, asked.campaign, user_agent, asked.width, language, country)
         visitor = means.visitors.hash(site.name, address, agent) if site.rules.counts_visitors else None
         may_open = True
-        if site.rules.pages_per_day and not means.openers.are_few:
+        if site.rules.pages_per_day and not means.openers.are_none:
             who, is_public = means.addresses.limit_key(address)
             may_open = not is_public or means.openers.may_open(site.name, who)
         return View(site.name, page, None, asked.event_id, means.traits.read(evidence, site.name), visitor, may_open)

@@ -25,6 +25,9 @@ from footfall.stores.sqlite_waiting import fold, lines_of
 MAX_KNOWN_LINES = 300_000
 MAX_KNOWN_DAYS = 2000
 
+#: Fewer lines than this are counted one by one.
+FEW = 12
+
 #: The line of a value that is not known of a view.
 NOTHING = 0
 
@@ -298,8 +301,11 @@ class TraitBook:
 
 
 def _add(lines: Counter[int], found: list[int], n: int) -> None:
-    """Add n for each line that was found."""
-    if n == 1:
+    """Add n for each line that was found. A Counter counts many faster than a loop does, and few slower."""
+    if len(found) < FEW:
+        for line in found:
+            lines[line] = lines.get(line, 0) + n
+    elif n == 1:
         lines.update(found)
     else:
         for line, views in Counter(found).items():

@@ -52,6 +52,7 @@ class CountingReplies:
             (b"x-footfall-instance", instance.encode("latin-1")),
         ]
         self._empty: dict[bytes, Message] = {}
+        self._counted = self._start_of(Outcome.COUNTED)
 
     def headers(self, outcome: Outcome | Drop) -> RawHeaders:
         """The headers that say what became of the view."""
@@ -59,13 +60,15 @@ class CountingReplies:
 
     async def send_empty(self, send: Send, outcome: Outcome | Drop) -> None:
         """Answer 204."""
+        await send(self._counted if outcome is Outcome.COUNTED else self._start_of(outcome))
+        await send(_NO_BODY)
+
+    def _start_of(self, outcome: Outcome | Drop) -> Message:
         text = outcome_text(outcome)
         start = self._empty.get(text)
         if start is None:  # as many as there are outcomes and drop reasons
-            start = {"type": "http.response.start", "status": 204, "headers": self.headers(outcome)}
-            self._empty[text] = start
-        await send(start)
-        await send(_NO_BODY)
+            start = self._empty[text] = {"type": "http.response.start", "status": 204, "headers": self.headers(outcome)}
+        return start
 
     async def send_body(self, send: Send, outcome: Outcome | Drop, status: int, content_type: bytes, body: bytes) -> None:
         """Answer with a body."""
