@@ -24,7 +24,7 @@ from benchmarks.servers import Place
 from benchmarks.throughput import NOISE
 
 COUNT = Contender("/count", "redis", COUNT_TARGET)
-COUNT_VISITS = Contender("/count, referrers and agents", "redis", VISIT_TARGET, visits=VISITS)
+COUNT_VISITS = Contender("/count, referrers and agents", "redis, visits", VISIT_TARGET, visits=VISITS)
 COUNT_AOF = Contender("/count, AOF everysec", "redis, AOF", COUNT_TARGET)
 COUNT_SITES = Contender(f"/count, one page of {SITES:,} sites", "redis, many sites", "/count?p=%2F&s=s")
 NAIVE = Contender("naive counter", "naive", "/count?p=%2Fpage%2F")

@@ -155,6 +155,7 @@ def instances(place: Place, count: int) -> Iterator[list[OnRedis]]:
 #: The servers that count in a Redis of their own, by the name that benchmarks know them by.
 LAUNCHES: Mapping[str, Launch] = {
     "redis": lambda place: _footfall(place, "no"),
+    "redis, visits": lambda place: _footfall(place, "no"),
     "redis, AOF": lambda place: _footfall(place, "everysec"),
     "redis, many sites": _for_many_sites,
     "naive": _naive,

@@ -13,7 +13,7 @@ from benchmarks.servers import Place
 CONNECTIONS = (64, 256)
 
 COUNT = Contender("/count", "footfall", COUNT_TARGET)
-COUNT_VISITS = Contender("/count, referrers and agents", "footfall", VISIT_TARGET, visits=VISITS)
+COUNT_VISITS = Contender("/count, referrers and agents", "footfall, visits", VISIT_TARGET, visits=VISITS)
 COUNT_JSON = Contender("/count, JSON", "footfall", COUNT_TARGET, "application/json")
 TEXT = Contender("/, text", "footfall", "/", "text/plain")
 

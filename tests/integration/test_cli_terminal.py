@@ -82,6 +82,14 @@ def test_no_command_at_all_shows_help(run: Run) -> None:
     assert ended.err == run("--help").out
 
 
+@pytest.mark.parametrize("group", ["site", "token", "share", "admin"])
+def test_a_group_without_a_command_shows_its_help(run: Run, group: str) -> None:
+    """As the program without one does."""
+    ended = run(group)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == run(group, "--help").out
+
+
 @pytest.mark.parametrize(
     ("args", "line"),
     [
