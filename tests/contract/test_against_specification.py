@@ -79,6 +79,7 @@ class Comparison(RuleBasedStateMachine):
         self.versions: dict[tuple[str, str], tuple[int, int]] = {}
         self.latest = 0
         self.kept = dict.fromkeys(SITES, RETENTIONS.index({}))
+        self.rearranged: set[str] = set()
 
     def run(self, call: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(call)
@@ -178,6 +179,12 @@ class Comparison(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from((1, 2, 30, 60, 61, 600, HOUR, DAY)))
     def run_backward(self, seconds: int) -> None:
+        """Sites that were loaded or are kept for another time begin anew.
+
+        What is erased does not come back with the clock; and of what was loaded a store may leave out of "today" what lies ahead.
+        """
+        for site in sorted(self.rearranged):
+            self.forget_site(site)
         self.clock.advance(-seconds)
 
     @rule(site=sites, page=lines)
@@ -189,11 +196,13 @@ class Comparison(RuleBasedStateMachine):
     def forget_site(self, site: str) -> None:
         self.run(self.store.forget(site))
         self.run(self.specification.forget(site))
+        self.rearranged.discard(site)
 
     @rule(source=sites, place=sites)
     def load_into_another(self, source: str, place: str) -> None:
         """Put a site's dump in another's place."""
         self.run(self.load(source, place))
+        self.rearranged.add(place)
 
     async def load(self, source: str, target: str) -> None:
         sections = [(section, tier, await dumped(self.specification, section, tier, site=source)) for section, tier in PARTS]
@@ -208,6 +217,8 @@ class Comparison(RuleBasedStateMachine):
         """For a shorter one as it is; what is gone need not come back for a longer one, so the site begins anew for that."""
         if place < self.kept[site]:
             self.forget_site(site)
+        if place != self.kept[site]:
+            self.rearranged.add(site)
         self.kept[site] = place
         for store in (self.store, self.specification):
             self.run(store.put_document("site", site, msgspec.json.encode(RETENTIONS[place])))
