@@ -19,8 +19,8 @@ MAX_PARAMETERS = 32
 
 #: Query strings whose reading is remembered, about 600 bytes each, and single parameters, about 300 bytes: queries of many pages
 #: and referrers are all different, but put together from the same. Longer ones are read each time, so that all together never
-#: take more than 6 MB.
-REMEMBERED_QUERIES = 2048
+#: take more than 5 MB.
+REMEMBERED_QUERIES = 1024
 MAX_REMEMBERED_BYTES = 512
 REMEMBERED_PARAMETERS = 4096
 MAX_REMEMBERED_CHARACTERS = 256
