@@ -177,7 +177,7 @@ class Comparison(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from((1, 2, 30, 60, 61, 600, HOUR, DAY)))
     def run_backward(self, seconds: int) -> None:
-        """Sites that were loaded or kept for another time begin anew: what is erased stays so, what lies ahead may be left out."""
+        """Sites that were loaded or kept for another time begin anew: what is erased stays so, what lies ahead may be missing."""
         for site in sorted(self.rearranged):
             self.forget_site(site)
         self.clock.advance(-seconds)
