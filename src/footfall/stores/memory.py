@@ -221,7 +221,8 @@ class MemoryStore:
             start = span.start(now)
             return sum(bucket.get(page, 0) for at, bucket in self._kept(site, span.tier, now).items() if at >= start)
 
-        return Count(views(Span(Tier.SECOND, window)), views(Span(Tier.DAY, 1)), views(Span(Tier.TOTAL, 1)))
+        today = self._kept(site, Tier.DAY, now).get(Tier.DAY.start(now), {}).get(page, 0)
+        return Count(views(Span(Tier.SECOND, window)), today, views(Span(Tier.TOTAL, 1)))
 
     async def series(self, site: str, page: str, tier: Tier, start: int, end: int) -> Series:
         known, now = self._look(site)
