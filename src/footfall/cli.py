@@ -87,6 +87,7 @@ def command_line(begins: Sequence[str] = ()) -> typer.Typer:
         if name in asked or not (asked or _VERSION in begins):
             command = pkgutil.resolve_name(COMMANDS[name])
             if isinstance(command, typer.Typer):
+                command.callback(invoke_without_command=True)(_help_if_alone)
                 app.add_typer(command, name=name)
             else:
                 app.command(name)(command)
@@ -115,6 +116,11 @@ def _options(
     ctx: typer.Context,
     _: Annotated[bool, typer.Option(_VERSION, callback=_version, is_eager=True, help="Show the version.")] = False,
 ) -> None:
+    _help_if_alone(ctx)
+
+
+def _help_if_alone(ctx: typer.Context) -> None:
+    """Where a command was to follow and none does, show which there are, as an error that scripts notice."""
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help(), err=True)
         raise typer.Exit(2)

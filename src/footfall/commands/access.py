@@ -30,20 +30,11 @@ _RULES_HELP = f"Any of {', '.join(RULES)}; an empty value: the settings' again."
 
 _YES, _NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 
-site_app = typer.Typer(help="Sites and their rules.", rich_markup_mode=None, invoke_without_command=True)
-token_app = typer.Typer(help="Tokens, for programs.", rich_markup_mode=None, invoke_without_command=True)
-share_app = typer.Typer(help="Links that show one site's dashboard.", rich_markup_mode=None, invoke_without_command=True)
-admin_app = typer.Typer(help="The password of the dashboard.", rich_markup_mode=None, invoke_without_command=True)
+site_app = typer.Typer(help="Sites and their rules.", rich_markup_mode=None)
+token_app = typer.Typer(help="Tokens, for programs.", rich_markup_mode=None)
+share_app = typer.Typer(help="Links that show one site's dashboard.", rich_markup_mode=None)
+admin_app = typer.Typer(help="The password of the dashboard.", rich_markup_mode=None)
 
-
-def _help(ctx: typer.Context) -> None:
-    if ctx.invoked_subcommand is None:
-        typer.echo(ctx.get_help(), err=True)
-        raise typer.Exit(2)
-
-
-for _group in (site_app, token_app, share_app, admin_app):
-    _group.callback()(_help)
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The id, as `list` shows it.")]
 NameOption = Annotated[str, typer.Option("--name", metavar="TEXT", help="What it is for.")]
