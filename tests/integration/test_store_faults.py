@@ -228,9 +228,9 @@ async def test_a_full_disk_costs_no_acknowledged_view(
         wait_counted(server, 200)
         server.fill()
         wait_failed(server, 100)
-        assert_try_again(view(server, "/plain"))
-        wait_until(lambda: not is_ready(server), "readiness goes", seconds=60)  # the last pages are left to its small writes
+        wait_until(lambda: not is_ready(server), "readiness goes", seconds=60)  # the last pages are left to small writes
         assert_try_again(ask(server, "/readyz"))
+        assert_try_again(view(server, "/plain"))
         assert ask(server, "/", accept=HTML).status == 503
         assert total(server) >= 200
         server.empty()

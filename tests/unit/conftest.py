@@ -8,6 +8,9 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from tests.servers import RedisServer
+from tests.unit.redis_given import Clock
+
 LOGGERS = ("", "uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access", "footfall.x")
 
 
@@ -23,3 +26,24 @@ def logging_as_before() -> Iterator[None]:
         logger.handlers[:] = handlers
         logger.setLevel(level)
         logger.propagate, logger.disabled = propagate, disabled
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[RedisServer]:
+    """A Redis for a module's tests."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: RedisServer) -> RedisServer:
+    """The same, empty."""
+    running.ask("FLUSHALL")
+    running.ask("CONFIG", "RESETSTAT")
+    return running
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The clock that the scripts of a test's stores go by."""
+    return Clock()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -15,24 +15,6 @@ from tests.servers import RedisServer
 from tests.unit.redis_given import EVENT, SITE, START, Clock, Writer, calls_of, key_named, keys_of, store_at, total_of, views_of
 
 MINUTES = Span(Tier.MINUTE, 20)
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: RedisServer) -> RedisServer:
-    running.ask("FLUSHALL")
-    running.ask("CONFIG", "RESETSTAT")
-    return running
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

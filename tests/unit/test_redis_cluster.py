@@ -33,11 +33,6 @@ def cluster(running: RedisCluster) -> RedisCluster:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 async def store(cluster: RedisCluster, clock: Clock) -> AsyncIterator[RedisStore]:
     store = store_at(cluster.url, clock)
     yield store

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -30,24 +30,6 @@ from tests.unit.redis_given import (
 TINY = Pieces(2, 2, 1, 1)
 PAGES = ("/", "/a", "/b", WHOLE_SITE)
 THIS_DAY = Span(Tier.DAY, 1)
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: RedisServer) -> RedisServer:
-    running.ask("FLUSHALL")
-    running.ask("CONFIG", "RESETSTAT")
-    return running
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -37,17 +37,6 @@ def running(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def server(running: RedisServer) -> RedisServer:
-    running.ask("FLUSHALL")
-    return running
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 async def store(server: RedisServer, clock: Clock) -> AsyncIterator[RedisStore]:
     store = store_at(server.url, clock)
     yield store

@@ -132,4 +132,4 @@ def test_where_a_search_does_not_pay_all_rows_are_summed_up(
     monkeypatch.setattr(sqlite_rankings, "FEW_VIEWS", 10**9)
     summed, all_steps = listed(cx, days, limit)
     assert found == summed
-    assert steps < 1.1 * all_steps
+    assert 0.99 * all_steps <= steps < 1.1 * all_steps  # a step or two are lost to where SQLite begins to count

@@ -47,8 +47,11 @@ class Openers:
         self._day = day
         self._counted_on = 0
         self._pages: LRUCache[tuple[str, str], int] = LRUCache(addresses)
-        #: No address has brought a new page of late: each may bring one.
-        self.are_none = True
+
+    @property
+    def are_none(self) -> bool:
+        """No address has brought a new page of late: each may bring one."""
+        return not self._pages
 
     def may_open(self, site: str, who: str) -> bool:
         """Whether an address may bring another new page."""
@@ -58,7 +61,6 @@ class Openers:
     def opened(self, site: str, who: str) -> None:
         """An address has brought a new page."""
         self._turn()
-        self.are_none = False
         self._pages[site, who] = self._pages.get((site, who), 0) + 1
 
     def _turn(self) -> None:
@@ -66,4 +68,3 @@ class Openers:
         if today != self._counted_on:
             self._counted_on = today
             self._pages.clear()
-            self.are_none = True
