@@ -99,6 +99,20 @@ async def test_counting_goes_on_after_a_load(store: Store, clock: Clock) -> None
         assert await dumped(store, Section.VIEWS, tier) == await dumped(specification, Section.VIEWS, tier)
 
 
+async def test_what_is_counted_before_what_was_loaded_is_there(store: Store, clock: Clock) -> None:
+    """A clock that is put back stands before a restored site's buckets: its views are read and dumped all the same."""
+    clock.set(START + 5 * DAY)
+    await store.load(SITE, Section.VIEWS, Tier.DAY, [(Tier.DAY.start(START + 5 * DAY), "/loaded", 5)])
+    clock.set(START)
+    await Writer(store).commit({SITE: SiteBatch({"/": 1}, traits={("/", None, traits(referrer="a.example")): 1})})
+    clock.set(START + 5 * DAY)
+    await Writer(store, "later").count({"/": 1})
+    found = await store.breakdown(SITE, WHOLE_SITE, "referrer", Span(Tier.DAY, 7), 9)
+    assert found.values == [("a.example", 1)]
+    assert (Tier.DAY.start(START), "/", 1) in await dumped(store, Section.VIEWS, Tier.DAY)
+    assert (Tier.DAY.start(START), WHOLE_SITE, "referrer", "a.example", 1) in await dumped(store, Section.TRAITS, Tier.DAY)
+
+
 async def test_a_load_in_pieces_and_of_several_sites(store: Store) -> None:
     """Rows may come in any number of calls; sites do not meet."""
     rows: Rows = [(Tier.DAY.start(START), f"/{n}", n + 1) for n in range(100)]

@@ -59,6 +59,7 @@ else
 end
 if now > state.newest then state.more, state.fill = 0, 0 end
 state.newest = now
+state.first = math.min(state.first, now) -- what was loaded may lie ahead
 if args.window == state.width then state.used = now end
 if args.lasting then state.lasting = true end
 local number = writer and writer.number
