@@ -19,9 +19,9 @@ from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import Protocol
 
-from footfall.errors import Draining, NotAcknowledged, Overloaded, StoreError, StoreUnavailable
+from footfall.errors import Draining, Overloaded, StoreError, StoreUnavailable
 from footfall.model import DUPLICATE, MAX_BATCH_ENTRIES, Batch, Drop, Receipt, SiteBatch, View
-from footfall.open_batch import OpenBatch, OpenSite, Outcome, Settled, is_cancelled, wake
+from footfall.open_batch import OpenBatch, OpenSite, Settled, Told, is_cancelled, wake
 from footfall.stores import Store
 
 _log = logging.getLogger(__name__)
@@ -151,23 +151,20 @@ class Counter:
             if is_cancelled():
                 raise
             await batch.outlive_cancelling()
-        if batch.receipt is None:
-            raise NotAcknowledged(f"the store did not confirm the view in time: {batch.failure}")
-        if not batch.receipt:
-            return batch.counted[view.site]
-        part = batch.receipt[view.site]
-        if view.event_id is None and view.at is None and not wanted and not part.refused and not part.opened:
-            return batch.counted[view.site]
-        opened = False
-        outcome = Outcome.COUNTED
-        if repeated or view.event_id in part.duplicates:
-            outcome = Outcome.DUPLICATE
-        elif view.page in part.refused and view.at is None:
-            outcome = Outcome.REFUSED
-        else:
-            opened = batch.opens(view)
-        at = part.at if view.at is None else min(view.at, part.at)
-        return Settled(outcome, at, part.counts[view.page] if wanted else None, opened)
+        return batch.outcome(view, repeated=repeated, wanted=wanted)
+
+    @property
+    def takes_views(self) -> bool:
+        """Whether `submit` may be called."""
+        return not self._draining and self._pending < self._max_pending
+
+    def submit(self, view: View, told: Told) -> None:
+        """Count a view durably for somebody who has no task to wait in: `told` is called once, when it is settled.
+
+        A task takes as long to make and to wake as all the rest of counting a view. Only while `takes_views`.
+        """
+        batch, repeated = self._put(view, wanted=False)
+        batch.calls.append((view, repeated, told))
 
     def dropped(self, drop: Drop) -> None:
         """A view was received and is not counted: it goes into the books now, and into the store's ledger with a later batch.

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import logging
 from collections import Counter as Tally
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
+from footfall.errors import NotAcknowledged
 from footfall.model import Count, Receipt, SiteBatch, Traits, View
+
+_log = logging.getLogger(__name__)
 
 _NONE: frozenset[str] = frozenset()
 
@@ -38,6 +42,10 @@ class Settled(msgspec.Struct, frozen=True):
     count: Count | None = None
     #: Whether it was this view that opened its page, where new pages are limited: of a batch's views of a new page, one did.
     opened: bool = False
+
+
+#: Who waits for a view without a task of its own, and is called with what became of it.
+Told = Callable[[Settled | NotAcknowledged], object]
 
 
 class OpenSite:
@@ -118,7 +126,7 @@ class OpenSite:
 class OpenBatch:
     """A batch that is still filling, and the future its requests wait on."""
 
-    __slots__ = ("_told", "counted", "deadline", "entries", "failure", "future", "receipt", "sites", "views")
+    __slots__ = ("_told", "calls", "counted", "deadline", "entries", "failure", "future", "receipt", "sites", "views")
 
     def __init__(self, future: asyncio.Future[None], deadline: float) -> None:
         self.sites: dict[str, OpenSite] = {}
@@ -126,12 +134,34 @@ class OpenBatch:
         self.deadline = deadline
         self.views = 0
         self.entries = 0
+        #: Views, whether their event id stood there already, and who is to be told of them.
+        self.calls: list[tuple[View, bool, Told]] = []
         self.receipt: Receipt | None = None
         self.failure: str | None = None
         #: What most views of a site get to hear: counted, and when.
         self.counted: dict[str, Settled] = {}
         #: New pages whose opening one of their views has been told of.
         self._told: set[tuple[str, str]] = set()
+
+    def outcome(self, view: View, *, repeated: bool, wanted: bool) -> Settled:
+        """What became of a view, once the batch is settled. Raises NotAcknowledged where the store did not confirm it."""
+        if self.receipt is None:
+            raise NotAcknowledged(f"the store did not confirm the view in time: {self.failure}")
+        if not self.receipt:
+            return self.counted[view.site]
+        part = self.receipt[view.site]
+        if view.event_id is None and view.at is None and not wanted and not part.refused and not part.opened:
+            return self.counted[view.site]
+        opened = False
+        outcome = Outcome.COUNTED
+        if repeated or view.event_id in part.duplicates:
+            outcome = Outcome.DUPLICATE
+        elif view.page in part.refused and view.at is None:
+            outcome = Outcome.REFUSED
+        else:
+            opened = self.opens(view)
+        at = part.at if view.at is None else min(view.at, part.at)
+        return Settled(outcome, at, part.counts[view.page] if wanted else None, opened)
 
     def opens(self, view: View) -> bool:
         """Whether it was this view that opened its page: the first that asks, of those that could have."""
@@ -162,13 +192,30 @@ class OpenBatch:
         self.receipt, self.failure = receipt, failure
         if receipt is not None:
             self.counted = {name: Settled(Outcome.COUNTED, part.at) for name, part in receipt.items()}
-        wake(self.future)
+        self._tell_all()
 
     def settle_spooled(self, at: int | None) -> None:
         """Say that the batch waits in the outbox."""
         self.counted = dict.fromkeys(self.sites, Settled(Outcome.SPOOLED, at))
         self.receipt = {}
+        self._tell_all()
+
+    def _tell_all(self) -> None:
+        """Wake the tasks that wait, and call who has none: after the next commit has been begun, like the tasks."""
         wake(self.future)
+        if self.calls:
+            self.future.get_loop().call_soon(self._call)
+
+    def _call(self) -> None:
+        for view, repeated, told in self.calls:
+            try:
+                try:
+                    result: Settled | NotAcknowledged = self.outcome(view, repeated=repeated, wanted=False)
+                except NotAcknowledged as error:
+                    result = error
+                told(result)
+            except Exception:  # one that can't be told must not keep it from the others
+                _log.exception("what became of a view could not be told")
 
 
 def is_cancelled() -> bool:

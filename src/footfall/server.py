@@ -23,7 +23,6 @@ from typing import Any
 
 import uvicorn
 from prometheus_client.multiprocess import mark_process_dead
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.basereload import BaseReload
 
@@ -35,6 +34,7 @@ from footfall.logging_setup import set_up_logging
 from footfall.settings import Settings, load_settings, setting_name
 from footfall.stores import open_configured, scheme_of
 from footfall.web.app import Front, make_app
+from footfall.web.connection import Connection
 
 _log = logging.getLogger(__name__)
 
@@ -42,14 +42,8 @@ _log = logging.getLogger(__name__)
 #: it is never we who close one just as a request is sent on it.
 KEEP_ALIVE_SECONDS = 75
 
-#: A stopping server closes an idle connection only after this long, for the same reason: a busy client has sent the next
-#: request by then, and the reply to that tells it to send no more.
-LINGER_SECONDS = 0.25
-
 #: Where several workers share their metrics; read by prometheus-client when it is imported.
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-
-_CLOSE = (b"connection", b"close")
 
 #: A name may stand for addresses, often of IPv6, that this machine does not have.
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
@@ -128,28 +122,6 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         app = self.config.loaded_app
         self._announce(await app.invite() if isinstance(app, Front) and app.is_in_memory else None)
-
-
-class Connection(HttpToolsProtocol):
-    """A connection that tells its client before it is closed.
-
-    uvicorn, when it stops, closes idle connections at once, and a request that was just being sent on one gets no answer
-    (measured: 15 of 1,742 requests on 32 busy connections).
-    """
-
-    def shutdown(self) -> None:
-        """Begin to end it: with several workers not before all of them have stopped listening, for a client comes back."""
-        self.loop.call_later(LINGER_SECONDS if self.config.workers > 1 else 0, self._say_close)
-
-    def _say_close(self) -> None:
-        """Take one more request on an idle connection, if it comes soon; close a busy one after its reply. Both say so."""
-        if _CLOSE not in self.server_state.default_headers:
-            self.server_state.default_headers.append(_CLOSE)
-        if self.cycle is None or self.cycle.response_complete:
-            self._unset_keepalive_if_required()
-            self.timeout_keep_alive_task = self.loop.call_later(LINGER_SECONDS, self.timeout_keep_alive_handler)
-        else:
-            super().shutdown()
 
 
 class _Workers(Multiprocess):

@@ -43,7 +43,7 @@ from footfall.web.access import Access
 from footfall.web.access_pages import AccessPages
 from footfall.web.api import Api
 from footfall.web.auth import Auth
-from footfall.web.count import CountEndpoint, PixelEndpoint
+from footfall.web.count import CountEndpoint, HotEndpoint, PixelEndpoint
 from footfall.web.counters import Counters
 from footfall.web.dashboard import Dashboard
 from footfall.web.dashboard_reads import DashboardReads
@@ -57,7 +57,7 @@ from footfall.web.manage import Manage
 from footfall.web.pages import Pages
 from footfall.web.problems import HANDLERS
 from footfall.web.rendering import Renderer
-from footfall.web.replies import CountingReplies
+from footfall.web.replies import CountingReplies, Wire
 from footfall.web.request_ids import Accompanied
 from footfall.web.routes import ROUTES
 from footfall.web.site_settings import SiteSettings
@@ -265,6 +265,9 @@ class Front:
         self.app = app
         #: Whether nobody but this process can reach its store.
         self.is_in_memory = is_in_memory
+        #: The hot endpoints that a connection may ask directly, by path, and how their replies are sent.
+        self.wire = Wire()
+        self.direct = {path.encode(): endpoint for path, endpoint in hot.items() if isinstance(endpoint, HotEndpoint)}
         self._passwords = passwords
         self._hot = hot
         self._others = Accompanied(app, ledger)

@@ -6,16 +6,16 @@ import abc
 from collections.abc import Mapping
 from typing import Protocol
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from footfall.counter import Counter
-from footfall.errors import StoreError
+from footfall.errors import NotAcknowledged, StoreError
 from footfall.intake.request import Intake
 from footfall.metrics import Ledger
 from footfall.model import Drop, View
 from footfall.open_batch import Outcome, Settled
 from footfall.web.problems import answer_error, problem
-from footfall.web.replies import CountingReplies, count_json
+from footfall.web.replies import CountingReplies, RawHeaders, Reply, count_json, outcome_text
 
 #: A transparent picture of one pixel (GIF89a), 43 bytes.
 PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
@@ -29,6 +29,9 @@ _PREFLIGHT = [
 ]
 
 
+_JSON = b"application/json"
+
+
 class Readers(Protocol):
     """Who may read which site's numbers."""
 
@@ -37,10 +40,25 @@ class Readers(Protocol):
         ...
 
 
-class _HotEndpoint(abc.ABC):
-    """What both have in common: GET and POST count, and errors are answered here, for no router stands before it."""
+class Asker(Protocol):
+    """Who asked for a view to be counted and is called when that is done: one of the two, once."""
 
-    _ledger: Ledger
+    def answer(self, reply: Reply) -> None: ...
+    def refuse(self, error: Exception) -> None: ...
+
+
+class HotEndpoint(abc.ABC):
+    """What both have in common: GET and POST count, and errors are answered here, for no router stands before it.
+
+    It is an ASGI application, and may be asked directly too: `begin` needs no task for a request.
+    """
+
+    def __init__(self, intake: Intake, counter: Counter, ledger: Ledger, replies: CountingReplies) -> None:
+        self._intake = intake
+        self._counter = counter
+        self._ledger = ledger
+        self._replies = replies
+        self._made: dict[bytes, Reply] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -51,12 +69,73 @@ class _HotEndpoint(abc.ABC):
         except Exception as error:
             await answer_error(error, scope, receive, send, self._ledger)
 
+    def begin(self, query: bytes, headers: Mapping[bytes, bytes], peer: str, asker: Asker) -> bool:
+        """Take over a GET without a body, and tell `asker` what came of it, now or later.
+
+        False: nothing was done and nobody will be told; the request must be answered as an ASGI application's, as all must that
+        have more to them than a view, and those that are at fault.
+        """
+        if not self._counter.takes_views or self._needs_more(headers):
+            return False
+        try:
+            judged = self._intake.judge(query, headers, peer)
+        except Exception:
+            return False
+        if isinstance(judged, Drop):
+            self._counter.dropped(judged)
+            asker.answer(self._reply(judged))
+            return True
+
+        def told(result: Settled | NotAcknowledged) -> None:
+            if isinstance(result, NotAcknowledged):
+                asker.refuse(result)
+                return
+            if result.opened:
+                self._intake.note_opened(judged.site, headers, peer)
+            asker.answer(self._reply(result.outcome))
+
+        self._counter.submit(judged, told)
+        return True
+
+    async def refusal(self, error: Exception, headers: RawHeaders) -> Reply:
+        """The reply to a request of these headers that was begun and failed."""
+        said: list[Message] = []
+
+        async def hear(message: Message) -> None:
+            said.append(message)
+
+        scope: Scope = {"type": "http", "method": "GET", "headers": headers}
+        await answer_error(error, scope, _nothing_more, hear, self._ledger)
+        start, *bodies = said
+        return Reply(start["status"], start["headers"], b"".join(each.get("body", b"") for each in bodies))
+
+    def _reply(self, outcome: Outcome | Drop) -> Reply:
+        """What says this outcome, the same each time: there are as many as outcomes and drop reasons."""
+        text = outcome_text(outcome)
+        made = self._made.get(text)
+        if made is None:
+            made = self._made[text] = self._make_reply(outcome)
+        return made
+
+    def _needs_more(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether a request asks for more than to be counted."""
+        del headers
+        return False
+
     @abc.abstractmethod
     async def _count(self, scope: Scope, send: Send) -> None:
         """Count the view a request names, and answer."""
 
+    @abc.abstractmethod
+    def _make_reply(self, outcome: Outcome | Drop) -> Reply:
+        """The reply that says this outcome."""
 
-class CountEndpoint(_HotEndpoint):
+
+async def _nothing_more() -> Message:
+    return {"type": "http.disconnect"}
+
+
+class CountEndpoint(HotEndpoint):
     """Counts the view a request names, and answers 204, or with the page's counts where JSON is asked for and may be read."""
 
     def __init__(
@@ -69,13 +148,16 @@ class CountEndpoint(_HotEndpoint):
         instance: str,
         window: int,
     ) -> None:
-        self._intake = intake
-        self._counter = counter
-        self._ledger = ledger
+        super().__init__(intake, counter, ledger, replies)
         self._readers = readers
-        self._replies = replies
         self._instance = instance
         self._window = window
+
+    def _needs_more(self, headers: Mapping[bytes, bytes]) -> bool:
+        return _JSON in headers.get(b"accept", b"")
+
+    def _make_reply(self, outcome: Outcome | Drop) -> Reply:
+        return Reply(204, self._replies.headers(outcome))
 
     async def _count(self, scope: Scope, send: Send) -> None:
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
@@ -85,7 +167,7 @@ class CountEndpoint(_HotEndpoint):
             self._counter.dropped(judged)
             await self._replies.send_empty(send, judged)
             return
-        wants_json = b"application/json" in headers.get(b"accept", b"") and await self._may_read(headers, judged.site)
+        wants_json = self._needs_more(headers) and await self._may_read(headers, judged.site)
         settled = await self._counter.count(judged, wanted=wants_json)
         if settled.opened:
             self._intake.note_opened(judged.site, headers, peer)
@@ -104,17 +186,11 @@ class CountEndpoint(_HotEndpoint):
     async def _answer_json(self, view: View, settled: Settled, send: Send) -> None:
         body = count_json(view.site, view.page, self._window, settled.count, settled.at, self._instance)
         status = 202 if settled.outcome is Outcome.SPOOLED else 200
-        await self._replies.send_body(send, settled.outcome, status, b"application/json", body)
+        await self._replies.send_body(send, settled.outcome, status, _JSON, body)
 
 
-class PixelEndpoint(_HotEndpoint):
+class PixelEndpoint(HotEndpoint):
     """The same, answered with a picture of one pixel."""
-
-    def __init__(self, intake: Intake, counter: Counter, ledger: Ledger, replies: CountingReplies) -> None:
-        self._intake = intake
-        self._counter = counter
-        self._ledger = ledger
-        self._replies = replies
 
     async def _count(self, scope: Scope, send: Send) -> None:
         headers, peer = dict(scope["headers"]), peer_of(scope)
@@ -128,7 +204,14 @@ class PixelEndpoint(_HotEndpoint):
             if settled.opened:
                 self._intake.note_opened(judged.site, headers, peer)
             outcome = settled.outcome
-        await self._replies.send_body(send, outcome, 200, b"image/gif", PIXEL)
+        reply = self._reply(outcome)
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        await send({"type": "http.response.body", "body": reply.body})
+
+    def _make_reply(self, outcome: Outcome | Drop) -> Reply:
+        headers = self._replies.headers(outcome)
+        headers += [(b"content-type", b"image/gif"), (b"content-length", str(len(PIXEL)).encode())]
+        return Reply(200, headers, PIXEL)
 
 
 def peer_of(scope: Scope) -> str:

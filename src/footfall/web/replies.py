@@ -6,6 +6,7 @@ measured to cost a tenth of the server's throughput.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -37,6 +38,48 @@ def count_json(site: str, page: str | None, window: int, count: Count | None, at
     """The count JSON; without a count (a view that waits in the spool) its numbers are null."""
     views, today, total = (count.views, count.today, count.total) if count else (None, None, None)
     return _json.encode(CountReply(site, page, window, views, today, total, at, instance))
+
+
+class Reply(msgspec.Struct, frozen=True, eq=False):
+    """A whole reply, ready-made: two that look alike are two."""
+
+    status: int
+    headers: RawHeaders
+    body: bytes = b""
+
+
+#: The header that says that a connection takes no more requests.
+CLOSE = (b"connection", b"close")
+
+#: Replies that are kept as bytes: more than there are outcomes, or some that are made anew each time.
+_MOST_MADE = 64
+
+
+class Wire:
+    """Replies as they go over the wire, with the server's own headers, which change once a second."""
+
+    def __init__(self) -> None:
+        self._defaults: RawHeaders = []
+        self._made: dict[Reply, bytes] = {}
+
+    def bytes_of(self, reply: Reply, defaults: RawHeaders, *, closes: bool) -> bytes:
+        """A whole reply of HTTP/1.1; with `closes` it says that the connection takes no more requests."""
+        if closes:
+            return _bytes_of(reply, defaults if CLOSE in defaults else [*defaults, CLOSE])
+        if defaults is not self._defaults or len(self._made) > _MOST_MADE:
+            self._defaults = defaults
+            self._made.clear()
+        made = self._made.get(reply)
+        if made is None:
+            made = self._made[reply] = _bytes_of(reply, defaults)
+        return made
+
+
+def _bytes_of(reply: Reply, defaults: RawHeaders) -> bytes:
+    lines = [b"HTTP/1.1 %d %s\r\n" % (reply.status, HTTPStatus(reply.status).phrase.encode())]
+    for name, value in (*defaults, *reply.headers):
+        lines += [name, b": ", value, b"\r\n"]
+    return b"".join([*lines, b"\r\n", reply.body])
 
 
 class CountingReplies:
