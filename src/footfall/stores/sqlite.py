@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -47,6 +46,7 @@ from footfall.stores.sqlite_dump import Dumps, load
 from footfall.stores.sqlite_forget import forget_page, forget_site, hide_page
 from footfall.stores.sqlite_reads import Reads
 from footfall.stores.sqlite_schema import connect, migrate, translated
+from footfall.stores.sqlite_threads import Threads
 
 T = TypeVar("T")
 
@@ -85,8 +85,8 @@ class SqliteStore:
             for _ in range(READERS):
                 self._readers.put(undone.enter_context(contextlib.closing(connect(path, BUSY_SECONDS))))
             undone.pop_all()
-        self._write_thread = ThreadPoolExecutor(1, "footfall-write")
-        self._read_threads = ThreadPoolExecutor(READERS, "footfall-read")
+        self._write_thread = Threads(1, "footfall-write")
+        self._read_threads = Threads(READERS, "footfall-read")
 
     # Calls of the contract
 
@@ -172,8 +172,8 @@ class SqliteStore:
         if self._closed:
             return
         self._closed = True
-        await asyncio.to_thread(self._write_thread.shutdown)
-        await asyncio.to_thread(self._read_threads.shutdown)
+        await asyncio.to_thread(self._write_thread.close)
+        await asyncio.to_thread(self._read_threads.close)
         self._connection.close()
         while not self._readers.empty():
             self._readers.get().close()
@@ -225,7 +225,7 @@ class SqliteStore:
         finally:
             self._readers.put(cx)
 
-    async def _run(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    async def _run(self, threads: Threads, work: Callable[[], T]) -> T:
         if self._closed:
             raise StoreUnavailable("the store is closed")
-        return await asyncio.get_running_loop().run_in_executor(threads, work)
+        return await threads.run(work)
