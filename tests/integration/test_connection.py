@@ -7,9 +7,9 @@ import re
 import socket
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -250,32 +250,65 @@ def test_a_view_that_was_not_stored_is_not_acknowledged() -> None:
 
 
 class Transport(asyncio.Transport):
-    """Keeps what is written."""
+    """Keeps what is written, and whether it was closed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
+        self.closed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += bytes(data)
 
     def is_closing(self) -> bool:
-        return False
+        return self.closed
 
     def close(self) -> None:
-        pass
+        self.closed = True
 
 
-async def test_a_view_needs_no_task() -> None:
+async def until(holds: Callable[[], object]) -> None:
+    """Wait for something, 5 s at most."""
+    for _ in range(500):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come")
+
+
+def connect(**options: Any) -> tuple[Connection, Transport]:
+    """A connection to a server in this process that counts in memory."""
     front = make_app(load_settings({"store": "memory://"}, environ={}), "node-1")
-    config = Config(front, interface="asgi3", lifespan="off", log_config=None, proxy_headers=False)
-    for target, tasks in ((VIEW, 0), ("/ping", 1), (VIEW.replace("/count", "/count.gif"), 0)):
-        transport = Transport()
-        connection = Connection(config, ServerState(), {})
-        connection.connection_made(transport)
-        connection.data_received(request(target).encode())
-        assert len(connection.tasks) == tasks
-        for _ in range(500):
-            if not transport.written:
-                await asyncio.sleep(0.01)
-        assert transport.written.startswith(b"HTTP/1.1 20")
+    config = Config(front, interface="asgi3", lifespan="off", log_config=None, proxy_headers=False, **options)
+    transport, connection = Transport(), Connection(config, ServerState(), {})
+    connection.connection_made(transport)
+    return connection, transport
+
+
+@pytest.mark.parametrize(
+    ("target", "tasks"), [(VIEW, 0), ("/ping", 1), (VIEW.replace("/count", "/count.gif"), 0), (VIEW + "&e=0", 1), ("/count", 1)]
+)
+async def test_a_view_needs_no_task(target: str, tasks: int) -> None:
+    connection, transport = connect()
+    connection.data_received(request(target).encode())
+    assert len(connection.tasks) == tasks
+    await until(lambda: transport.written.startswith(b"HTTP/1.1 "))
+
+
+async def test_an_idle_connection_is_closed_and_no_other() -> None:
+    """A second after its last reply: not one that is asked again meanwhile, nor one that is sending a request."""
+    connection, transport = connect(timeout_keep_alive=1)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    connection.data_received(request(VIEW).encode())
+    await asyncio.sleep(0.6)
+    connection.data_received(request(VIEW).encode())
+    await until(lambda: transport.closed)
+    assert 1.55 <= loop.time() - began < 3
+    connection, transport = connect(timeout_keep_alive=1)
+    connection.data_received(request(VIEW).encode())
+    await asyncio.sleep(0.5)
+    connection.data_received(request(VIEW)[:20].encode())
+    await asyncio.sleep(1)
+    assert not transport.closed
+    connection.connection_lost(None)
