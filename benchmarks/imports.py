@@ -8,6 +8,7 @@ hits all alike.
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import io
 import json
@@ -19,6 +20,7 @@ from pathlib import Path
 from benchmarks import BenchmarkError
 from benchmarks.progress import Steps
 from benchmarks.report import Report, at_least, over_rounds
+from footfall.__main__ import THRESHOLDS
 from footfall.importer import import_log
 from footfall.intake.logs import LogEntry, format_named
 from footfall.intake.logs.apache import Combined
@@ -103,6 +105,7 @@ WRITTEN: Mapping[str, Callable[[bytes, LogEntry], bytes]] = {
 
 def measure(folder: Path, steps: Steps, *, rounds: int) -> Report:
     """Import the same requests in every format, `rounds` times, each time into a store of its own in `folder`."""
+    gc.set_threshold(*THRESHOLDS)  # as in the command line
     read = Combined().read
     real = [(line, entry) for line in gzip.decompress(_LOG.read_bytes()).splitlines() if (entry := read(line)) is not None]
     logs = {name: b"".join(write(*each) + b"\n" for each in real) * _REPEATED for name, write in WRITTEN.items()}

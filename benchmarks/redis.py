@@ -14,6 +14,7 @@ from benchmarks.rounds import (
     COUNT_TARGET,
     VISIT_TARGET,
     VISITS,
+    Beside,
     Contender,
     Heat,
     Measured,
@@ -56,9 +57,9 @@ def measure(place: Place, steps: Steps, *, seconds: int, rounds: int) -> Report:
     """Run all heats in every round, and compare. Each run lasts `seconds`. Raises BenchmarkError."""
     outcome = run_rounds(HEATS, LAUNCHES, place, steps, seconds=seconds, rounds=rounds)
     rows = [
-        _row(heat, contender, runs, dict(zip(heat.contenders, measured, strict=True)))
+        _row(heat, contender, runs, beside, measured[heat.contenders.index(NAIVE)] if NAIVE in heat.contenders else [])
         for heat, measured in outcome.runs.items()
-        for contender, runs in zip(heat.contenders, measured, strict=True)
+        for contender, runs, beside in zip(heat.contenders, measured, outcome.beside[heat], strict=True)
     ]
     resident = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in outcome.resident.items() if name != BARE_SERVER)
     return Report(
@@ -77,7 +78,8 @@ def measure(place: Place, steps: Steps, *, seconds: int, rounds: int) -> Report:
         ),
         rows,
         (
-            f"Rounds: {rounds}, of {seconds} s a run. Shown are medians, extremes in brackets; ratios are taken within a round.",
+            f"Rounds: {rounds}, of {seconds} s a run. Shown are medians, extremes in brackets.",
+            "A ratio to the bare server is to the mean of its runs just before and after.",
             pinned(place),
             "Without persistence where no AOF is named. A call is a script call; the naive counter's are its commands.",
             f"Many pages (or sites) are drawn by Zipf's law. The bare server sends {outcome.headers} headers, as /count does.",
@@ -88,13 +90,15 @@ def measure(place: Place, steps: Steps, *, seconds: int, rounds: int) -> Report:
     )
 
 
-def _row(heat: Heat, contender: Contender, runs: list[Measured], beside: Mapping[Contender, list[Measured]]) -> tuple[Cell, ...]:
-    """A contender's row, with all runs of its heat beside it."""
+def _row(heat: Heat, contender: Contender, runs: list[Measured], beside: list[Beside], naive: list[Measured]) -> tuple[Cell, ...]:
+    """A contender's row, with the bare runs beside its own and the naive counter's of the same rounds."""
     key = (contender.label, heat.pages, heat.connections)
-    compared: list[Cell] = []
-    for other, gate in ((BARE, SHARES.get(key)), (NAIVE, TIMES.get((contender.label, heat.connections)))):
-        is_compared = other in beside and other is not contender
-        compared.append(over_rounds(ratios(runs, beside[other], lambda run: run.rate), 2, gate) if is_compared else None)
+    of_bare = over_rounds(ratios(runs, beside, _rate), 2, SHARES.get(key)) if beside else None
+    of_naive = None
+    if naive and beside and contender is not NAIVE:
+        of_naive = over_rounds(
+            ratios(runs, [(run, run) for run in naive], _rate), 2, TIMES.get((contender.label, heat.connections))
+        )
     calls = [cost for run in runs if (cost := run.for_views(run.calls)) is not None]
     cpu = [cost for run in runs if (cost := run.for_views(run.store_cpu)) is not None]
     return (
@@ -102,8 +106,13 @@ def _row(heat: Heat, contender: Contender, runs: list[Measured], beside: Mapping
         f"{heat.pages:,}",
         f"{heat.connections}",
         over_rounds([run.rate for run in runs], 0),
-        *compared,
+        of_bare,
+        of_naive,
         over_rounds([run.p99 for run in runs], 1),
         over_rounds(calls, 1, CALLS.get((contender.label, heat.connections))) if calls else None,
         over_rounds([cost * 1e3 for cost in cpu], 1) if cpu else None,
     )
+
+
+def _rate(run: Measured) -> float:
+    return run.rate

@@ -1,5 +1,8 @@
 """Heats of servers that answer one after the other under the same load, round after round, each run audited.
 
+Before and after each run of another the first of a heat runs, and those two are what it is compared with: on a shared machine,
+whose speed changes from one minute to the next, only neighbours can be compared.
+
 No request may fail, and the store must have gained at least as many views as were answered and at most as many as were sent.
 This module knows no server and no gate: benchmarks bring heats, launches and tables.
 """
@@ -58,7 +61,7 @@ BARE_AGAIN = Contender("bare 204 again (the noise)", BARE_SERVER, COUNT_TARGET)
 
 
 class Heat(msgspec.Struct, frozen=True):
-    """Contenders that run one after the other under one load. The first is what the others are compared with."""
+    """Contenders that run one after the other under one load. The first runs beside each of the others, to be compared with."""
 
     pages: int
     connections: int
@@ -97,22 +100,34 @@ class Measured(msgspec.Struct, frozen=True):
         return amount / self.views * 1000 if self.views and amount is not None else None
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """What came of the rounds: by heat and the contender's place in it, one run a round.
+#: The runs of a heat's first contender before and after a run of another.
+Beside = tuple[Measured, Measured]
 
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of the rounds: by heat and the contender's place in it, one run a round; of the first, all its runs.
+
+    `beside` has for each run but the first's the two beside it.
     `headers` is how many headers the bare server sent, `resident` the memory in bytes of each server when all was over.
     """
 
     runs: Mapping[Heat, list[list[Measured]]]
+    beside: Mapping[Heat, list[list[Beside]]]
     headers: int
     resident: Mapping[str, int]
 
     def details(self) -> list[Mapping[str, object]]:
         """All runs, for the results' file."""
         return [
-            {"contender": contender.label, "pages": heat.pages, "connections": heat.connections, "rounds": runs}
+            {
+                "contender": contender.label,
+                "pages": heat.pages,
+                "connections": heat.connections,
+                "rounds": runs,
+                "beside": [[run.rate for run in pair] for pair in beside],
+            }
             for heat, measured in self.runs.items()
-            for contender, runs in zip(heat.contenders, measured, strict=True)
+            for contender, runs, beside in zip(heat.contenders, measured, self.beside[heat], strict=True)
         ]
 
 
@@ -120,8 +135,9 @@ def run_rounds(
     heats: Sequence[Heat], launches: Mapping[str, Launch], place: Place, steps: Steps, *, seconds: int, rounds: int
 ) -> Outcome:
     """Run all heats in every round. Each run lasts `seconds`. Raises BenchmarkError."""
-    steps.expect((1 + rounds) * sum(len(heat.contenders) for heat in heats))
+    steps.expect(sum(len(heat.contenders) + rounds * (2 * len(heat.contenders) - 1) for heat in heats))
     runs: dict[Heat, list[list[Measured]]] = {heat: [[] for _ in heat.contenders] for heat in heats}
+    beside: dict[Heat, list[list[Beside]]] = {heat: [[] for _ in heat.contenders] for heat in heats}
     with contextlib.ExitStack() as stack:
         names = {contender.server for heat in heats for contender in heat.contenders} - {BARE_SERVER}
         running = {name: stack.enter_context(launches[name](place)) for name in sorted(names)}
@@ -137,16 +153,27 @@ def run_rounds(
                     place,
                     wrk.Load(_WARM_UP_CONNECTIONS, _WARM_UP_SECONDS, heat.pages, 0, contender.visits),
                 )
+
+        def run(heat: Heat, which: int, number: int) -> Measured:
+            contender = heat.contenders[which]
+            steps.step(f"round {number + 1} of {rounds}: {_words(contender, heat)}")
+            load = wrk.Load(heat.connections, seconds, heat.pages, number + 1, contender.visits)
+            measured = audited_run(running[contender.server], contender, heat, place, load)
+            runs[heat][which].append(measured)
+            return measured
+
         for number in range(rounds):
             for heat in heats:
-                for turn in range(len(heat.contenders)):
-                    which = (turn + number) % len(heat.contenders)  # nobody always runs first
-                    contender = heat.contenders[which]
-                    steps.step(f"round {number + 1} of {rounds}: {_words(contender, heat)}")
-                    load = wrk.Load(heat.connections, seconds, heat.pages, number + 1, contender.visits)
-                    runs[heat][which].append(audited_run(running[contender.server], contender, heat, place, load))
+                others = range(1, len(heat.contenders))
+                before = run(heat, 0, number)
+                for turn in range(len(others)):
+                    which = others[(turn + number) % len(others)]  # nobody always runs first
+                    run(heat, which, number)
+                    after = run(heat, 0, number)
+                    beside[heat][which].append((before, after))
+                    before = after
         resident = {name: each.memory().resident for name, each in running.items()}
-    return Outcome(runs, headers, resident)
+    return Outcome(runs, beside, headers, resident)
 
 
 def _words(contender: Contender, heat: Heat) -> str:
@@ -209,6 +236,6 @@ def audited_run(running: Running, contender: Contender, heat: Heat, place: Place
     return Measured(run.rate, run.p50, run.p99, run.completed, counted, commits, calls, store_cpu, cpu)
 
 
-def ratios(runs: Sequence[Measured], base: Sequence[Measured], of: Callable[[Measured], float]) -> list[float]:
-    """What one figure of the runs is to the same of another contender's, round by round."""
-    return [of(run) / of(other) for run, other in zip(runs, base, strict=True)]
+def ratios(runs: Sequence[Measured], beside: Sequence[Beside], of: Callable[[Measured], float]) -> list[float]:
+    """What one figure of the runs is to the mean of the same of the two runs beside each."""
+    return [of(run) / ((of(before) + of(after)) / 2) for run, (before, after) in zip(runs, beside, strict=True)]

@@ -7,7 +7,19 @@ from collections.abc import Mapping
 from benchmarks import servers
 from benchmarks.progress import Steps
 from benchmarks.report import Cell, Gate, Report, at_least, at_most, over_rounds
-from benchmarks.rounds import BARE, BARE_AGAIN, COUNT_TARGET, VISIT_TARGET, VISITS, Contender, Heat, Measured, ratios, run_rounds
+from benchmarks.rounds import (
+    BARE,
+    BARE_AGAIN,
+    COUNT_TARGET,
+    VISIT_TARGET,
+    VISITS,
+    Beside,
+    Contender,
+    Heat,
+    Measured,
+    ratios,
+    run_rounds,
+)
 from benchmarks.servers import Place
 
 CONNECTIONS = (64, 256)
@@ -50,9 +62,9 @@ def measure(place: Place, steps: Steps, *, seconds: int, rounds: int) -> Report:
     """Run all heats in every round, and compare. Each run lasts `seconds`. Raises BenchmarkError."""
     outcome = run_rounds(HEATS, servers.LAUNCHES, place, steps, seconds=seconds, rounds=rounds)
     rows = [
-        _row(heat, contender, runs, measured[0])
+        _row(heat, contender, runs, beside)
         for heat, measured in outcome.runs.items()
-        for contender, runs in zip(heat.contenders, measured, strict=True)
+        for contender, runs, beside in zip(heat.contenders, measured, outcome.beside[heat], strict=True)
     ]
     return Report(
         "throughput",
@@ -60,7 +72,8 @@ def measure(place: Place, steps: Steps, *, seconds: int, rounds: int) -> Report:
         ("answer", "pages", "connections", "requests/s", "of bare", "p99 ms", "p99 / bare", "commits / 1,000 views"),
         rows,
         (
-            f"Rounds: {rounds}, of {seconds} s a run. Shown are medians, extremes in brackets; ratios are taken within a round.",
+            f"Rounds: {rounds}, of {seconds} s a run. Shown are medians, extremes in brackets.",
+            "A ratio to the bare server is to the mean of its runs just before and after.",
             f"Many pages are drawn by Zipf's law. The bare server sends {outcome.headers} headers, as /count does.",
             "No request failed; after every run: acknowledged <= stored <= sent.",
         ),
@@ -68,13 +81,13 @@ def measure(place: Place, steps: Steps, *, seconds: int, rounds: int) -> Report:
     )
 
 
-def _row(heat: Heat, contender: Contender, runs: list[Measured], base: list[Measured]) -> tuple[Cell, ...]:
+def _row(heat: Heat, contender: Contender, runs: list[Measured], beside: list[Beside]) -> tuple[Cell, ...]:
     key = (contender.label, heat.pages, heat.connections)
     compared: tuple[Cell, Cell] = (None, None)
-    if runs is not base:
+    if beside:
         compared = (
-            over_rounds(ratios(runs, base, lambda run: run.rate), 2, SHARES.get(key)),
-            over_rounds(ratios(runs, base, lambda run: run.p99), 2, SLOWDOWNS.get((contender.label, heat.connections))),
+            over_rounds(ratios(runs, beside, lambda run: run.rate), 2, SHARES.get(key)),
+            over_rounds(ratios(runs, beside, lambda run: run.p99), 2, SLOWDOWNS.get((contender.label, heat.connections))),
         )
     commits = [cost for run in runs if (cost := run.for_views(run.commits)) is not None]
     return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from footfall.errors import BadInput
-from footfall.intake.logs import Format, LogEntry, format_named, known_formats, told_format
+from footfall.intake.logs import Format, LogEntry, apache, format_named, known_formats, told_format
 from footfall.intake.logs.alb import Alb
 from footfall.intake.logs.apache import VhostCombined
 from footfall.intake.logs.json_lines import CaddyJson, NginxJson
@@ -268,3 +269,40 @@ def test_an_entry_never_shows_an_address() -> None:
     assert entry.address == "192.0.2.10"
     assert "192.0.2" not in repr(entry)
     assert "192.0.2" not in str(entry)
+
+
+_PIECES = st.sampled_from(
+    [
+        "192.0.2.1 - - ",
+        "[17/May/2015:10:05:03 +0000] ",
+        "[17/May/2015:10:05:03 +0000]",
+        "[",
+        '"',
+        " ",
+        "\\",
+        "\\x22",
+        "é",
+        "\r",
+        "-",
+    ]
+    + ["GET / HTTP/1.1", " 200 1 ", " 200 - ", " 20 1 ", " 200 1", "https://example.org/", "Mozilla/5.0", "\n"]
+)
+
+
+@given(
+    before=st.lists(_PIECES, max_size=2).map("".join),
+    fields=st.lists(st.lists(_PIECES, max_size=2).map("".join), max_size=8).map('"'.join),
+    is_whole=st.booleans(),
+)
+def test_a_plain_line_is_read_as_any_other(before: str, fields: str, is_whole: bool) -> None:
+    """The quick way takes only lines of which it says the same."""
+    line = f'192.0.2.1 - {before}[17/May/2015:10:05:03 +0000] "{fields}'
+    if is_whole:
+        line = f'192.0.2.1 - {before}[17/May/2015:10:05:03 +0000] "GET /{before} HTTP/1.1" 200 1 "{before}" "{before}"'
+    quick = apache._plain_fields(line)
+    assert quick is None or quick == apache._fields(line)
+
+
+def test_real_lines_are_read_the_quick_way() -> None:
+    lines = gzip.decompress((LOGS.parent / "access.log.gz").read_bytes()).decode().splitlines()
+    assert sum(apache._plain_fields(line) is not None for line in lines) > 0.99 * len(lines)

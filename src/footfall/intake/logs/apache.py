@@ -31,6 +31,33 @@ _LINE = re.compile(
     re.VERBOSE | re.DOTALL,
 ).fullmatch
 
+#: The ends of what stands before the request, and what stands between it and the referrer.
+_TIME_LAST = re.compile(rf"\[{_TIME}\] ").fullmatch
+_TIME_LENGTH = len("[17/May/2015:10:05:03 +0200] ")
+_ANSWER = re.compile(r" ([0-9]{3}) (?:[0-9]+|-) ").fullmatch
+
+#: What stands before the time, the time, the request, the status, the referrer and the user agent.
+_Fields = tuple[str, str, str, str, str | None, str | None]
+
+
+def _fields(text: str) -> _Fields | None:
+    """The fields of a line, None where it has not this format."""
+    match = _LINE(text.removesuffix("\r"))
+    return match.groups() if match else None  # type: ignore[return-value]  # the groups that may be missing are the last two
+
+
+def _plain_fields(text: str) -> _Fields | None:
+    """The same where a line has just the combined format's and escapes nothing, as nearly all: a third of the time."""
+    pieces = text.split('"')
+    if len(pieces) != 7 or "\\" in text:
+        return None
+    before, request, answer, referrer, gap, agent, rest = pieces
+    status = _ANSWER(answer)
+    if status is None or gap != " " or rest or not _TIME_LAST(before, len(before) - _TIME_LENGTH):
+        return None
+    return before[:-_TIME_LENGTH], before[1 - _TIME_LENGTH : -2], request, status[1], referrer, agent
+
+
 #: A host and its port, and behind it an address: with a dot or a colon, and not the "-" of a line that begins with the address.
 _HOST_FIRST = re.compile(r'(?P<host>[A-Za-z0-9._-]+(?::[0-9]{1,5})?) (?P<address>[^ "]*[.:][^ "]*) ')
 
@@ -48,10 +75,10 @@ class Combined:
     def read(self, line: bytes) -> LogEntry | None:
         """Read a line; see `Format.read`."""
         text = decoded(line)
-        match = _LINE(text.removesuffix("\r"))
-        if match is None:
+        fields = _plain_fields(text) or _fields(text)
+        if fields is None:
             return None
-        before, time, request, status, referrer, agent = match.groups()
+        before, time, request, status, referrer, agent = fields
         at = self._times.common(time)
         place = self._place(before)
         if at is None or place is None:
