@@ -13,10 +13,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from footfall import __version__
 from footfall.errors import SettingError
+from footfall.structured import structlog
 
 if TYPE_CHECKING:
     from sentry_sdk.types import Event, Hint

@@ -13,10 +13,12 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-import structlog
-from structlog.typing import EventDict, WrappedLogger
+from footfall.structured import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, WrappedLogger
 
 #: C0 and C1 control characters, line and paragraph separators, marks that turn the direction of text (Unicode Bidirectional
 #: Algorithm, UAX #9), and halves of surrogate pairs, which no encoding can write.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 import socket
 import sqlite3
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -312,3 +314,24 @@ async def test_an_idle_connection_is_closed_and_no_other() -> None:
     await asyncio.sleep(1)
     assert not transport.closed
     connection.connection_lost(None)
+
+
+@pytest.mark.parametrize("target", [VIEW, "/ping"])
+async def test_a_connection_that_is_lost_leaves_nothing_behind(target: str) -> None:
+    """Not even for the garbage collector, which comes seldom: clients come and go by the thousand."""
+    connection, transport = connect()
+    connection.data_received(request(target).encode())
+    await until(lambda: transport.written)
+    await asyncio.gather(*connection.tasks)
+    await asyncio.sleep(0.01)
+    gc.collect()
+    gc.disable()
+    try:
+        transport.closed = True
+        connection.connection_lost(None)
+        gone = weakref.ref(connection)
+        del connection
+        await asyncio.sleep(0.01)
+        assert gone() is None
+    finally:
+        gc.enable()

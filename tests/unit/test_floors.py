@@ -22,6 +22,7 @@ FLOORS = {
     "model": 0,
     "site": 0,
     "settings": 1,
+    "structured": 0,
     "instance": 1,
     "logging_setup": 1,
     "error_reporting": 1,

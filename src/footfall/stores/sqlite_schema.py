@@ -28,7 +28,7 @@ WAL_PAUSE = 0.01
 CHECKPOINT_PAGES = 2000
 
 #: What a connection may hold of the file in memory, in KiB; the system holds the rest. A process has three connections.
-CACHE_KIB = 4000
+CACHE_KIB = 2000
 
 _VIEWS = "\n".join(
     f"CREATE TABLE {tier.value} (site INTEGER NOT NULL, t INTEGER NOT NULL, page INTEGER NOT NULL, n INTEGER NOT NULL,"

@@ -174,6 +174,7 @@ class Connection(HttpToolsProtocol):
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        self.cycle = None  # type: ignore[assignment]  # they know each other, and would wait together for the garbage collector
 
     def begin_task(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a task that the server waits for when it stops."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import secrets
 
-import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from footfall.metrics import Ledger
+from footfall.structured import structlog
 
 HEADER = b"x-request-id"
 
