@@ -83,6 +83,11 @@ UNFOLD = {
     f" WHERE start >= ?2 GROUP BY start, page {_ADD}"
     for tier in COARSE
 }
+#: A month's beginning takes as long to find as a row to add: it is found once for each day.
+UNFOLD[Tier.MONTH] = f"""WITH days (first, start) AS MATERIALIZED (
+        SELECT first, {BUCKET[Tier.MONTH].replace("t,", "first,")} FROM (SELECT DISTINCT {BUCKET[Tier.DAY]} AS first FROM fold))
+    INSERT INTO month (site, t, page, n) SELECT ?1, start, page, sum(n)
+        FROM days CROSS JOIN fold ON fold.t >= first AND fold.t < first + 86400 WHERE start >= ?2 GROUP BY start, page {_ADD}"""
 
 # Reading. A coarse tier's rows hold the seconds before site.rolled; the later ones are added from `second`.
 
