@@ -78,16 +78,18 @@ MAKE_FOLD = (
 FOLD_ROWS = "INSERT INTO fold (t, page, n) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)"
 FOLD_SECONDS = """INSERT INTO fold (t, page, n) SELECT t - t % 60 AS minute, page, sum(n) FROM second
     WHERE site = ? AND t >= ? AND t < ? GROUP BY minute, page ON CONFLICT DO UPDATE SET n = n + excluded.n"""
-UNFOLD = {
-    tier: f"INSERT INTO {tier.value} (site, t, page, n) SELECT ?1, {BUCKET[tier]} AS start, page, sum(n) FROM fold"
-    f" WHERE start >= ?2 GROUP BY start, page {_ADD}"
-    for tier in COARSE
-}
 #: A month's beginning takes as long to find as a row to add: it is found once for each day.
-UNFOLD[Tier.MONTH] = f"""WITH days (first, start) AS MATERIALIZED (
+_UNFOLD_MONTH = f"""WITH days (first, start) AS MATERIALIZED (
         SELECT first, {BUCKET[Tier.MONTH].replace("t,", "first,")} FROM (SELECT DISTINCT {BUCKET[Tier.DAY]} AS first FROM fold))
     INSERT INTO month (site, t, page, n) SELECT ?1, start, page, sum(n)
         FROM days CROSS JOIN fold ON fold.t >= first AND fold.t < first + 86400 WHERE start >= ?2 GROUP BY start, page {_ADD}"""
+UNFOLD = {
+    tier: _UNFOLD_MONTH
+    if tier is Tier.MONTH
+    else f"INSERT INTO {tier.value} (site, t, page, n) SELECT ?1, {BUCKET[tier]} AS start, page, sum(n) FROM fold"
+    f" WHERE start >= ?2 GROUP BY start, page {_ADD}"
+    for tier in COARSE
+}
 
 # Reading. A coarse tier's rows hold the seconds before site.rolled; the later ones are added from `second`.
 

@@ -21,8 +21,8 @@ from footfall.web.app import Front
 from footfall.web.count import HotEndpoint
 from footfall.web.replies import CLOSE, RawHeaders, Reply, Wire
 
-#: A stopping server closes an idle connection only after this long, for the same reason: a busy client has sent the next
-#: request by then, and the reply to that tells it to send no more.
+#: A stopping server closes an idle connection only after this long, never just as a request is sent on it: a busy client has sent
+#: the next one by then, and the reply to that tells it to send no more.
 LINGER_SECONDS = 0.25
 
 #: Headers that say that a request has a body.
