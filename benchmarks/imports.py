@@ -1,8 +1,9 @@
-"""How many lines of a log are imported in a second, into a SQLite file, in each format and with a pattern.
+"""How many lines of a log are imported in a second, into a SQLite file, in each format and with a pattern; with the workers that
+`footfall import` starts by itself, and without any.
 
-The lines tell of real requests, written anew in each format; what is measured is all of an import but the start of the program.
-The log is given as its bytes: this is not about the disk that it lies on. Rounds go through all formats, so that a disturbance
-hits all alike.
+The lines tell of real requests, written anew in each format; what is measured is all of an import but the start of the program:
+that of the workers is in it. The log is given as its bytes: this is not about the disk that it lies on. Rounds go through all
+formats, so that a disturbance hits all alike.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import gzip
 import io
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,20 +23,20 @@ from benchmarks import BenchmarkError
 from benchmarks.progress import Steps
 from benchmarks.report import Report, at_least, over_rounds
 from footfall.__main__ import THRESHOLDS
-from footfall.importer import import_log
+from footfall.importer import Recipe, Workers, import_log, workers_that_help
 from footfall.intake.logs import LogEntry, format_named
 from footfall.intake.logs.apache import Combined
 from footfall.model import DEFAULT_RETENTION
+from footfall.site import Rules
 from footfall.stores import open_store
-from tests.unit.logs_given import judge_of
 
 SITE = "example.com"
 
-#: Lines a second, on one core.
+#: Lines a second.
 FAST_ENOUGH = at_least(50_000)
 
-#: How often the real lines stand in a log, so that an import takes about a second.
-_REPEATED = 10
+#: How often the real lines stand in a log, so that an import takes some seconds.
+_REPEATED = 25
 
 _LOG = Path(__file__).parents[1] / "tests" / "data" / "access.log.gz"
 
@@ -109,23 +111,32 @@ def measure(folder: Path, steps: Steps, *, rounds: int) -> Report:
     read = Combined().read
     real = [(line, entry) for line in gzip.decompress(_LOG.read_bytes()).splitlines() if (entry := read(line)) is not None]
     logs = {name: b"".join(write(*each) + b"\n" for each in real) * _REPEATED for name, write in WRITTEN.items()}
-    rates: dict[str, list[float]] = {name: [] for name in logs}
-    steps.expect(rounds * len(logs))
+    numbers = (workers_that_help(), 0)
+    rates: dict[tuple[str, int], list[float]] = defaultdict(list)
+    steps.expect(rounds * len(logs) * len(numbers))
     for number in range(rounds):
-        for place, (name, log) in enumerate(logs.items()):
-            steps.step(f"round {number + 1} of {rounds}: {_label(name)}")
-            rates[name].append(asyncio.run(_import(folder / f"{number}-{place}.db", name, log, len(real) * _REPEATED)))
+        for name, log in logs.items():
+            for workers in numbers:
+                steps.step(f"round {number + 1} of {rounds}: {_label(name)}, {workers} workers")
+                file = folder / f"{number}-{list(logs).index(name)}-{workers}.db"
+                rates[name, workers].append(asyncio.run(_import(file, name, log, len(real) * _REPEATED, workers)))
+    most, none = numbers
     return Report(
         "imports",
         "Importing a log: lines a second",
-        ("format", "bytes a line", "lines a second"),
+        ("format", "bytes a line", f"{most} workers", "no workers"),
         [
-            (_label(name), f"{len(logs[name]) / _REPEATED / len(real):.0f}", over_rounds(rates[name], 0, FAST_ENOUGH))
+            (
+                _label(name),
+                f"{len(logs[name]) / _REPEATED / len(real):.0f}",
+                over_rounds(rates[name, most], 0, FAST_ENOUGH),
+                over_rounds(rates[name, none], 0),
+            )
             for name in logs
         ],
         (
             f"{len(real) * _REPEATED:,} lines of real requests, read, judged and committed to a SQLite file; one in 6 a view",
-            "one process; the store's writer thread shares the core where there is only one",
+            "workers are as many as footfall import starts by itself, 1 a core and at most 4; their start is part of the time",
         ),
     )
 
@@ -134,12 +145,14 @@ def _label(name: str) -> str:
     return "the combined format as a pattern" if name == _PATTERN else name
 
 
-async def _import(file: Path, name: str, log: bytes, lines: int) -> float:
+async def _import(file: Path, name: str, log: bytes, lines: int, number: int) -> float:
     store = open_store(f"sqlite:///{file}", time.time, DEFAULT_RETENTION, 600)
+    recipe = Recipe({SITE: Rules()}, (SITE, Rules()), {}, None, None)
     try:
         started = time.perf_counter()
-        summary = await import_log(io.BytesIO(log), store, judge_of(SITE, SITE), format_named(name))
-        seconds = time.perf_counter() - started
+        with Workers(recipe, number, len(log)) as workers:
+            summary = await import_log(io.BytesIO(log), store, recipe.judge(), format_named(name), workers=workers)
+            seconds = time.perf_counter() - started
     finally:
         await store.close()
     if (summary.lines, summary.already) != (lines, 0) or not summary.counted:

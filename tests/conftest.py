@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast examples are made and tried is the machine's affair: a new one makes tables of all characters first.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 # The tests themselves are a million objects that stay: with Python's own thresholds a third of the time in which they are
 # collected, and a tenth of the time in which they run, goes into looking for garbage among them.

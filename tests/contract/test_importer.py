@@ -109,6 +109,17 @@ async def test_dropped_lines_stand_in_the_ledger_once(store: Store) -> None:
     assert ledger.values == [("not-a-page", 2), ("bot", 1), ("unreadable", 1)]
 
 
+async def test_an_empty_last_line_is_dealt_with_once(store: Store) -> None:
+    """It begins where it ends; a part of its own is no other."""
+    log = long_log(PART_LINES - 1)
+    for whole in (log + b"\n", log + b"\n\n", log + b"\n\n" + logged()):
+        await imported(store, whole)
+        again = await imported(store, whole)
+        assert (again.lines, again.already) == (whole.count(b"\n"), whole.count(b"\n"))
+        ledger = await store.breakdown(SITE, WHOLE_SITE, OUTCOME, PERIODS["24h"], 10)
+        assert ledger.values == [("unreadable", whole.count(b"\n\n") + (b"\n\n\n" in whole))]
+
+
 async def test_a_log_without_views_leaves_nothing(store: Store) -> None:
     """An empty log, and a file that is no log: no site, no page, no writer."""
     assert await imported(store, b"") == Summary(0, 0, 0, {}, None, None)

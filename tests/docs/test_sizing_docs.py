@@ -14,6 +14,7 @@ from tests.docs.tracked import ROOT
 
 SIZING = ROOT / "docs" / "sizing.md"
 GROWING = ROOT / "docs" / "growing.md"
+IMPORTING = ROOT / "docs" / "importing.md"
 BEGIN = "<!-- sizing:begin -->\n"
 END = "\n<!-- sizing:end -->"
 
@@ -50,6 +51,12 @@ def reading(name: str) -> float:
 def stored(pages: str) -> float:
     (row,) = [row for row in results("redis-memory")["rows"] if (row["sites"], row["pages a site"]) == ("1", pages)]
     return float(row["bytes a page and second"]["value"])
+
+
+def imported(workers: str) -> float:
+    """Lines a second, the mean of all formats."""
+    rows = results("imports")["rows"]
+    return sum(float(row[workers]["value"]) for row in rows) / len(rows)
 
 
 def sizing_table() -> str:
@@ -114,6 +121,8 @@ STORE_SITES = measured(REDIS, SITES, STORE_TIME)
     [
         (SIZING, "5,000 views a second for a core", 5000, REDIS_MANY / 2),
         (SIZING, "**75 MB a process**", 75, resident(1)),
+        (IMPORTING, "some 85,000 lines a second to a file, two cores 115,000", 85_000, imported("no workers")),
+        (IMPORTING, "some 85,000 lines a second to a file, two cores 115,000", 115_000, imported("2 workers")),
         (GROWING, "| one file | 87 µs", 87, 1e6 / FILE_MANY),
         (GROWING, "| one Redis | 115 µs | 30 µs", 115, 1e6 / REDIS_MANY),
         (GROWING, "| one Redis | 115 µs | 30 µs", 30, STORE_MANY),

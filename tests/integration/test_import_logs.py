@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import os
 import re
 import signal
 import subprocess
@@ -103,6 +105,7 @@ def test_a_pattern_reads_a_log_of_ones_own(run: Run, place: Path) -> None:
             ["--follow", "--dry-run"],
             "--follow: follows one log that is a file, and counts it; leave out --dry-run, other files, and -",
         ),
+        (["--site", SITE, "--workers", "5"], "--workers: write a whole number from 0 to 4"),
         (["log2", "--follow"], "--follow: follows one log that is a file, and counts it; "),
     ],
 )
@@ -133,6 +136,66 @@ def test_no_address_is_kept_or_shown(run: Run, place: Path) -> None:
     for written in (kept, ended.out.encode(), ended.err.encode()):
         assert b"192.0.2" not in written
         assert b"2001:db8" not in written
+
+
+# Workers
+
+
+def write_long(place: Path, lines: int = 160_000) -> Path:
+    """A log; unless said otherwise, one that is worth workers."""
+    log = place / "long.log"
+    log.write_text("".join(line_of_log(f"/{number}") for number in range(50)) * (lines // 50))
+    return log
+
+
+def workers_of(pid: int) -> list[int]:
+    """The workers of an import by their ids, without what Python starts to look after them."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    except FileNotFoundError:  # one has just ended
+        return []
+
+
+def is_running(pid: int) -> bool:
+    """Whether it is there and has not ended, whoever has to be told."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_workers_end_with_an_import_however_that_ends(run: Run, place: Path, signum: signal.Signals) -> None:
+    """Ctrl-C reaches all of them and is answered by one; the next import goes on, and each line counts once."""
+    log = write_long(place)
+    with subprocess.Popen(
+        argv("import", str(log), "--site", SITE, "--workers", "2"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as importing:
+        wait_until(lambda: len(workers_of(importing.pid)) == 2, "the workers are started", seconds=PATIENCE)
+        workers = workers_of(importing.pid)
+        if signum is signal.SIGINT:
+            os.killpg(importing.pid, signum)
+        else:
+            importing.send_signal(signum)
+        out, err = importing.communicate(timeout=PATIENCE)
+    assert importing.returncode != 0
+    assert b"Traceback" not in out + err
+    wait_until(lambda: not any(is_running(worker) for worker in workers), "the workers have ended", seconds=PATIENCE)
+    assert total(run) < 160_000
+    assert run("import", str(log), "--site", SITE).code == 0
+    assert total(run) == 160_000
+
+
+def test_how_many_workers_there_are_changes_no_number(run: Run, place: Path) -> None:
+    """What is printed, but for the seconds, and what is stored."""
+    log = write_long(place)
+    ends = [run("import", str(log), "--site", SITE, "--dry-run", "--workers", number) for number in ("0", "1", "4")]
+    assert len({(ended.out.partition("\n")[2], ended.err) for ended in ends}) == 1
+    assert run("import", str(log), "--site", SITE, "--workers", "2").out.splitlines()[1] == "  160,000  counted"
+    assert total(run) == 160_000
 
 
 # Following

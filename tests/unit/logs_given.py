@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from footfall.importer import Recipe
 from footfall.intake.addresses import Addresses
 from footfall.intake.agents import Agents
 from footfall.intake.countries import Countries
@@ -33,3 +36,9 @@ def judge_of(
     named = {site: Site(site, rules) for site in sites}
     intake = intake_of(*sites, rules=rules, visitors=visitors)
     return LogJudge(intake, named, None if otherwise is None else Site(otherwise, rules))
+
+
+def recipe_of(otherwise: str | None, *sites: str, salts: Mapping[int, bytes]) -> Recipe:
+    """The recipe of a judge of these sites, and of `otherwise`, that tells visitors apart by these salts."""
+    rules = Rules()
+    return Recipe(dict.fromkeys(sites, rules), None if otherwise is None else (otherwise, rules), salts, None, None)

@@ -14,10 +14,10 @@ from typing import BinaryIO, NamedTuple, TextIO, cast
 
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
-from footfall.commands.import_logs import intake_of
 from footfall.errors import BadInput
-from footfall.importer import DryRun
+from footfall.importer import DryRun, intake_of
 from footfall.importer.exports import ExportImport, kind_of
+from footfall.intake.countries import Countries
 from footfall.intake.visitors import Visitors
 from footfall.settings import Settings
 from footfall.site import Site
@@ -61,7 +61,8 @@ async def import_exports(store: Store, settings: Settings, files: Sequence[str],
     sites = Sites(store, settings.sites, settings.public_sites, settings.rules)
     await sites.refresh()
     found = sites.get(site) or Site(site, settings.rules)
-    importing = ExportImport(DryRun(store) if is_dry else store, found, intake_of(settings, sites, Visitors(time.time)))
+    countries = Countries(settings.country_header, settings.country_database)
+    importing = ExportImport(DryRun(store) if is_dry else store, found, intake_of(sites, Visitors(time.time), countries))
     out = console(stderr=True)
     columns = (TextColumn("reading"), BarColumn(style="dim", complete_style="red"), TaskProgressColumn())
     with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:

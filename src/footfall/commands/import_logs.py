@@ -21,15 +21,10 @@ from rich.status import Status
 
 from footfall.commands.opening import stopped_by_signals
 from footfall.errors import BadInput, StoreUnavailable
-from footfall.importer import DryRun, Follow, Import, Log, Summary, open_log
-from footfall.intake.addresses import Addresses
-from footfall.intake.agents import Agents
+from footfall.importer import DryRun, Follow, Import, Log, Recipe, Summary, Workers, intake_of, open_log
 from footfall.intake.countries import Countries
-from footfall.intake.limits import Openers, Rates
 from footfall.intake.logs import Format, LogJudge, drop_reasons, format_named, known_formats
 from footfall.intake.logs.judging import COUNTED
-from footfall.intake.request import Intake, Means
-from footfall.intake.traits import TraitReader
 from footfall.intake.visitors import Visitors
 from footfall.model import DropReason
 from footfall.salts import Salts
@@ -59,41 +54,43 @@ _RULE_WORDS: Mapping[str, str] = {
 
 
 class Wanted(NamedTuple):
-    """What was asked for: logs by name, the site of lines that name none that is known, and the name of a format or a pattern."""
+    """What was asked for: logs by name, the site of lines that name none that is known, the name of a format or a pattern, and
+    how many workers judge lines.
+    """
 
     files: Sequence[str]
     site: str | None
     form: str | None
     is_dry: bool
+    workers: int
 
 
 class _Judging(NamedTuple):
-    """The sites there are, how their logs are judged, and what must be kept up to date meanwhile."""
+    """The sites there are, the site of lines that name none of them, and what must be kept up to date while a log is followed."""
 
+    settings: Settings
     sites: Sites
     salts: Salts
-    judge: LogJudge
+    visitors: Visitors
+    otherwise: Site | None
 
     @classmethod
     def begin(cls, store: Store, settings: Settings, site: str | None) -> Self:
         sites = Sites(store, settings.sites, settings.public_sites, settings.rules)
         visitors = Visitors(time.time)
         otherwise = None if site is None else sites.get(site) or Site(site, settings.rules)
-        return cls(sites, Salts(store, visitors, time.time), LogJudge(intake_of(settings, sites, visitors), sites, otherwise))
+        return cls(settings, sites, Salts(store, visitors, time.time), visitors, otherwise)
 
+    def judge(self) -> LogJudge:
+        """What judges by the sites as they are at each moment."""
+        countries = Countries(self.settings.country_header, self.settings.country_database)
+        return LogJudge(intake_of(self.sites, self.visitors, countries), self.sites, self.otherwise)
 
-def intake_of(settings: Settings, sites: Sites, visitors: Visitors) -> Intake:
-    """What judges the views that an import brings."""
-    means = Means(
-        Agents(),
-        TraitReader(),
-        Addresses(),  # a log's address is the one that the server had found out
-        Countries(settings.country_header, settings.country_database),
-        visitors,
-        Rates(),
-        Openers(visitors.today),
-    )
-    return Intake(sites, means)
+    def recipe(self) -> Recipe:
+        """What judges by the sites as they are now."""
+        sites = {name: self.sites.rules(name) for name in self.sites.names()}
+        otherwise = None if self.otherwise is None else (self.otherwise.name, self.otherwise.rules)
+        return Recipe(sites, otherwise, self.visitors.salts, self.settings.country_header, self.settings.country_database)
 
 
 async def import_logs(store: Store, settings: Settings, wanted: Wanted) -> None:
@@ -103,16 +100,17 @@ async def import_logs(store: Store, settings: Settings, wanted: Wanted) -> None:
     await judging.sites.refresh()
     if not wanted.is_dry:
         await judging.salts.renew()
-    importing = Import(DryRun(store) if wanted.is_dry else store, judging.judge, _form(wanted))
+    recipe = judging.recipe()
+    importing = Import(DryRun(store) if wanted.is_dry else store, recipe.judge(), _form(wanted))
     sizes = [_size(file) for file in wanted.files]
     whole = None if None in sizes else sum(size for size in sizes if size is not None)
-    with _named_arguments(), progress_bar(whole) as bar:
+    with _named_arguments(), progress_bar(whole) as bar, Workers(recipe, wanted.workers, whole) as workers:
         task = bar.add_task("", total=whole)
         done = 0
         for file in wanted.files:
             before = importing.summary()
             with open_log(file) as log:
-                source = await importing.read(log, progress=partial(_show, bar, task, log, done))
+                source = await importing.read(log, progress=partial(_show, bar, task, log, done), workers=workers)
                 done += log.size or 0
             after = importing.summary()
             lines = after.lines - before.lines
@@ -132,7 +130,7 @@ async def follow_log(store: Store, settings: Settings, wanted: Wanted) -> None:
             await asyncio.wait_for(stop.wait(), seconds)
 
     judging = _Judging.begin(store, settings, wanted.site)
-    importing = Import(store, judging.judge, _form(wanted), attempts=_FOR_EVER, pause=pause, is_stopped=stop.is_set)
+    importing = Import(store, judging.judge(), _form(wanted), attempts=_FOR_EVER, pause=pause, is_stopped=stop.is_set)
     (file,) = wanted.files
     with _named_arguments(), stopped_by_signals(stop), _status(err, importing, file) as status:
         async with _kept_fresh(judging):

@@ -11,8 +11,9 @@ import typer
 
 from footfall.commands.import_exports import are_exports, import_exports
 from footfall.commands.import_logs import Wanted, follow_log, import_logs, is_nothing_stored
-from footfall.commands.opening import StoreOption, known_site, settings_with, with_store
+from footfall.commands.opening import StoreOption, known_site, settings_with, whole_number, with_store
 from footfall.errors import BadInput
+from footfall.importer import MOST_WORKERS, workers_that_help
 from footfall.stores import open_configured
 
 
@@ -28,6 +29,12 @@ def import_(
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on as the log is written, until Ctrl-C or SIGTERM.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be counted, and write nothing.")] = False,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            "--workers", metavar="N", help="Processes that judge long logs, 0 for none.  [default: 1 a core, at most 4]"
+        ),
+    ] = None,
     store: StoreOption = None,
 ) -> None:
     """Count the views in logs, or in other counters' exports.
@@ -45,7 +52,8 @@ def import_(
         run = partial(import_exports, settings=settings, files=files, site=site, is_dry=dry_run)
         with_store(settings, run)
         return
-    wanted = Wanted(files, site, form, dry_run)
+    helping = workers_that_help() if workers is None else whole_number("--workers", workers, 0, MOST_WORKERS)
+    wanted = Wanted(files, site, form, dry_run, helping)
     if dry_run and is_nothing_stored(settings):  # opening a store would make it
         asyncio.run(import_logs(open_configured(settings.model_copy(update={"store": "memory://"}), time.time), settings, wanted))
     else:

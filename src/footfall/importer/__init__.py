@@ -9,10 +9,12 @@ from footfall.importer.importing import ATTEMPTS, DryRun, Import, import_log, wr
 from footfall.importer.lines import MAX_LINE_BYTES, PART_BYTES, PART_LINES, Lines
 from footfall.importer.opening import Log, open_log
 from footfall.importer.tally import Sample, Summary
+from footfall.importer.workers import MOST_WORKERS, Recipe, Workers, intake_of, workers_that_help
 
 __all__ = [
     "ATTEMPTS",
     "MAX_LINE_BYTES",
+    "MOST_WORKERS",
     "PART_BYTES",
     "PART_LINES",
     "DryRun",
@@ -20,9 +22,13 @@ __all__ = [
     "Import",
     "Lines",
     "Log",
+    "Recipe",
     "Sample",
     "Summary",
+    "Workers",
     "import_log",
+    "intake_of",
     "open_log",
+    "workers_that_help",
     "writer_of",
 ]

@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from footfall.errors import BadInput
-from footfall.importer.importing import Target, summed
+from footfall.importer.importing import Target
+from footfall.importer.sums import summed
 from footfall.intake.request import Intake
 from footfall.intake.traits import Evidence, country_of
 from footfall.model import DAY, DIMENSIONS, Batch, Drop, DropReason, SiteBatch, Traits, View

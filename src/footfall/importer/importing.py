@@ -11,18 +11,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from concurrent.futures import Future
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from footfall.errors import BadInput, StoreUnavailable
 from footfall.importer.lines import MAX_LINE_BYTES, Line, Lines, parts_of, read_lines
+from footfall.importer.sums import Sums, judged, sums_of
 from footfall.importer.tally import Summary, Tally
+from footfall.importer.workers import Workers
 from footfall.intake.logs import Format, Judgement, LogJudge, told_format
-from footfall.intake.logs.judging import COUNTED, UNREADABLE
-from footfall.model import Batch, Drop, Receipt, SiteBatch, Traits, View
+from footfall.intake.logs.judging import UNREADABLE
+from footfall.model import Batch, Receipt, SiteBatch
 
 #: How often a call is tried while the store is unavailable, and how long to wait in between, in seconds: first, and at most,
 #: after it was doubled each time.
@@ -33,6 +36,16 @@ LONGEST_PAUSE = 10.0
 T = TypeVar("T")
 
 _Judged = tuple[Line, Judgement]
+
+#: What workers will say of a part.
+_Offered = Future[dict[str | None, Sums]]
+
+
+class _Ahead(NamedTuple):
+    """A part that has been read, and what workers will say of it; None where the import judges it."""
+
+    part: Sequence[Line]
+    offered: _Offered | None
 
 
 class Target(Protocol):
@@ -101,24 +114,58 @@ class Import:
         """A log that begins with this line, without its end."""
         return Source(first_line, self._form)
 
-    async def read(self, lines: Lines, *, progress: Callable[[int], None] | None = None) -> Source | None:
+    async def read(
+        self, lines: Lines, *, progress: Callable[[int], None] | None = None, workers: Workers | None = None
+    ) -> Source | None:
         """Import a log from its beginning to its end, or until it is time to stop; None where it is empty.
 
-        `progress` is told after each part how many bytes have been read. A last line that has no end is taken if it can be read
-        as it is; else it is called unreadable and left for the next import.
+        `progress` is told after each part how many bytes have been imported. A last line that has no end is taken if it can be
+        read as it is; else it is called unreadable and left for the next import. `workers`, where there are any, judge as this
+        import does; parts are committed in their order all the same.
 
         Raises StoreUnavailable where the store stayed so, and BadInput where the log can't be read on. What was committed until
         then is counted; the next import of the log goes on behind it.
         """
-        source = None
-        for part in parts_of(read_lines(lines)):
-            source = source or self.begin(part[0].content)
-            await self.take(source, part)
-            if progress is not None:
-                progress(part[-1].end)
-            if self._is_stopped():
+        source: Source | None = None
+        ahead: deque[_Ahead] = deque()
+        parts, trouble = parts_of(read_lines(lines)), None
+        most = 1 + (workers.most_under_way if workers else 0)
+        while True:
+            try:
+                while len(ahead) < most and not _is_due(ahead) and (part := next(parts, None)):
+                    source = source or self.begin(part[0].content)
+                    ahead.append(_Ahead(part, self._offered(source, part, workers)))
+            except BadInput as error:  # what was read before is counted first
+                trouble = error
+            if source is None or not ahead:
                 break
+            due = ahead.popleft()
+            await self._settle(source, due.part, due.offered)
+            if progress is not None:
+                progress(due.part[-1].end)
+            if self._is_stopped():
+                return source
+        if trouble:
+            raise trouble
         return source
+
+    def _offered(self, source: Source, part: Sequence[Line], workers: Workers | None) -> _Offered | None:
+        """Have workers judge a part; None where none does, where its end is to be looked at, or where it is imported already."""
+        form = source.form
+        if workers is None or form is None or not part[-1].is_ended:
+            return None
+        if not form.tells_host and not _is_new(part[-1], source.applied.get(self._judge.otherwise or "", 0)):
+            return None
+        return workers.offer(form, part)
+
+    async def _settle(self, source: Source, part: Sequence[Line], offered: _Offered | None) -> None:
+        """Import a part whose turn it is, by what workers say of it if they do."""
+        sums = None
+        if offered is not None:
+            with contextlib.suppress(EOFError, OSError):  # the worker is no more
+                sums = await asyncio.wrap_future(offered)
+        if sums is None or not await self._take_sums(source, part, sums):
+            await self.take(source, part)
 
     async def reached(self, first_line: bytes, sites: AbstractSet[str]) -> int:
         """Up to which byte a log that begins with this line has been imported, for whichever of the sites."""
@@ -132,7 +179,8 @@ class Import:
         only = None if form and form.tells_host else self._judge.otherwise
         if form and not form.tells_host and only is None:
             raise BadInput("site", f"the format of the log ({form.name}) names no host; say whose log it is")
-        end = part[-1].end if part[-1].is_ended or self._judged(part[-1:], form)[0][1].rule != UNREADABLE else part[-1].start
+        last_is_cut = not part[-1].is_ended and self._judged(part[-1:], form)[0][1].rule == UNREADABLE
+        end = part[-1].start if last_is_cut else part[-1].end
         by_site: dict[str | None, list[_Judged]] = defaultdict(list)
         if only is None:
             for each in self._judged(part, form):
@@ -140,38 +188,50 @@ class Import:
             await self._ask(source, by_site.keys(), end)
         else:  # all lines are of one site: those that it has already need not be judged
             await self._ask(source, {only}, end)
-            left = [line for line in part if line.start >= source.applied[only]]
+            left = [line for line in part if _is_new(line, source.applied[only])]
             self._tally.pass_over(len(part) - len(left))
             by_site[only] = self._judged(left, form)
         batch = {}
-        furthest = max(source.applied.values(), default=0)  # lines of no site are dealt with as far as those of any
-        for site, judged in by_site.items():
-            new = self._new(judged, furthest if site is None else source.applied[site])
-            if new and new[-1][0].start >= end:  # a last line that was cut is left for the next time
-                new.pop()
-            if new and site is not None and form is not None:
-                batch[site] = summed([judgement.outcome for _, judgement in new])
+        furthest = _furthest(source)
+        for site, lines in by_site.items():
+            applied = furthest if site is None else source.applied[site]
+            new = lines if lines and _is_new(lines[0][0], applied) else [each for each in lines if _is_new(each[0], applied)]
+            self._tally.pass_over(len(lines) - len(new))
+            sums = sums_of([judgement for _, judgement in new])
+            self._tally.take(site, sums, [line for line, _ in new])
+            if new and new[-1][0] is part[-1] and last_is_cut:  # it is left for the next time
+                sums = sums_of([judgement for _, judgement in new[:-1]])
+            if sums.rules and site is not None and form is not None:
+                batch[site] = sums.batch
+        await self._commit(source, end, batch)
+
+    async def _take_sums(self, source: Source, part: Sequence[Line], found: Mapping[str | None, Sums]) -> bool:
+        """Import a part by what its lines come to; False where a site has some of them, so that each is to be looked at."""
+        end = part[-1].end
+        await self._ask(source, found.keys(), end)
+        furthest = _furthest(source)
+        applied = {site: furthest if site is None else source.applied[site] for site in found}
+        if any(_is_new(part[-1], reached) and not _is_new(part[0], reached) for reached in applied.values()):
+            return False
+        batch = {}
+        for site, sums in found.items():
+            if not _is_new(part[-1], applied[site]):
+                self._tally.pass_over(sums.lines)
+                continue
+            self._tally.take(site, sums, part)
+            if site is not None:
+                batch[site] = sums.batch
+        await self._commit(source, end, batch)
+        return True
+
+    def _judged(self, lines: Sequence[Line], form: Format | None) -> list[_Judged]:
+        return [*zip(lines, judged(self._judge, form, [line.content for line in lines]), strict=True)]
+
+    async def _commit(self, source: Source, end: int, batch: Mapping[str, SiteBatch]) -> None:
+        """Commit what the lines up to byte `end` come to that have not been committed."""
         if batch:
             await self._insist(partial(self._store.commit, Batch(source.writer, end, batch, lasting=True)))
             source.applied.update(dict.fromkeys(batch, end))
-
-    def _judged(self, lines: Sequence[Line], form: Format | None) -> list[_Judged]:
-        judge = self._judge.judge
-        if form is None:
-            return [(line, judge(None)) for line in lines]
-        read = form.read
-        return [(line, judge(read(line.content) if len(line.content) <= MAX_LINE_BYTES else None)) for line in lines]
-
-    def _new(self, judged: list[_Judged], applied: int) -> list[_Judged]:
-        """The lines that begin at byte `applied` or behind it. All are summed up."""
-        new = judged if judged and judged[0][0].start >= applied else [each for each in judged if each[0].start >= applied]
-        self._tally.pass_over(len(judged) - len(new))
-        rules = Counter([judgement.rule for _, judgement in new])
-        outcomes = [judgement.outcome for _, judgement in new if judgement.rule == COUNTED]
-        self._tally.take(rules, [outcome for outcome in outcomes if isinstance(outcome, View)])
-        if rules[UNREADABLE]:
-            self._tally.show(line for line, judgement in new if judgement.rule == UNREADABLE)
-        return new
 
     async def _ask(self, source: Source, sites: AbstractSet[str | None], end: int) -> None:
         """Ask up to which byte sites have a log, where they were behind byte `end`: another import may be under way."""
@@ -192,22 +252,19 @@ class Import:
         return await call()
 
 
-def summed(outcomes: Sequence[View | Drop]) -> SiteBatch:
-    """What views of one site with times of their own, and drops, add up to."""
-    timed: dict[tuple[str, int], int] = defaultdict(int)
-    traits: dict[tuple[str, int | None, Traits], int] = defaultdict(int)
-    visitors: dict[tuple[str, int | None], set[int]] = defaultdict(set)
-    dropped: dict[str, int] = defaultdict(int)
-    for outcome in outcomes:
-        if isinstance(outcome, Drop):
-            dropped[outcome.reason.value] += 1
-        elif outcome.at is not None:
-            timed[outcome.page, outcome.at] += 1
-            if outcome.traits:
-                traits[outcome.page, outcome.at, outcome.traits] += 1
-            if outcome.visitor is not None:
-                visitors[outcome.page, outcome.at].add(outcome.visitor)
-    return SiteBatch(timed=timed, traits=traits, visitors=visitors, outcomes=dropped)
+def _is_due(ahead: Sequence[_Ahead]) -> bool:
+    """Whether the first of these parts can be imported now, before more is read."""
+    return bool(ahead) and (ahead[0].offered is None or ahead[0].offered.done())
+
+
+def _is_new(line: Line, applied: int) -> bool:
+    """Whether a line stands behind byte `applied`, at which the last line ends that was dealt with (0: none was)."""
+    return line.start >= applied and (line.end > applied or not applied)  # an empty line begins where it ends
+
+
+def _furthest(source: Source) -> int:
+    """Up to which byte any site has a log: lines of no site are dealt with as far."""
+    return max(source.applied.values(), default=0)
 
 
 def writer_of(first_line: bytes) -> str:
@@ -224,8 +281,9 @@ async def import_log(
     progress: Callable[[int], None] | None = None,
     attempts: int = ATTEMPTS,
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    workers: Workers | None = None,
 ) -> Summary:
     """Import one log to its end; see `Import` and `Import.read`."""
     importing = Import(store, judge, form, attempts=attempts, pause=pause)
-    await importing.read(lines, progress=progress)
+    await importing.read(lines, progress=progress, workers=workers)
     return importing.summary()

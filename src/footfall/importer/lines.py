@@ -49,12 +49,14 @@ def read_lines(lines: Lines, start: int = 0) -> Iterator[Line]:
             end = start + len(content)
             if content.endswith(b"\n"):
                 yield Line(start, end - 1, content[:-1], True)
-            else:  # it is too long, or the last one
+            else:  # it is too long, or the last one, to which a server may have added just now
                 rest = b""
                 while not rest.endswith(b"\n") and (rest := lines.readline(MAX_LINE_BYTES)):
                     end += len(rest)
+                    if len(content) <= MAX_LINE_BYTES:
+                        content += rest
                 is_ended = rest.endswith(b"\n")
-                yield Line(start, end - is_ended, content, is_ended)
+                yield Line(start, end - is_ended, content.removesuffix(b"\n"), is_ended)
             start = end
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise _damaged(end, error) from error

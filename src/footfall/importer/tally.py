@@ -1,24 +1,23 @@
 """What an import has found so far: how many lines, what became of them and why, and some that could not be read.
 
-It knows judgements, not how they came about. What it shows of a line holds no client's address.
+It knows what lines come to, not how. What it shows of a line holds no client's address.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from footfall.importer.lines import Line
+from footfall.importer.sums import MAX_SAMPLES, Sums
 from footfall.intake.logs import drop_reasons
 from footfall.intake.logs.judging import COUNTED
-from footfall.model import DropReason, View
+from footfall.model import DropReason
 
-#: So many unreadable lines are shown, and so many characters of each.
-MAX_SAMPLES = 3
+#: So many characters of an unreadable line are shown.
 SAMPLE_LENGTH = 100
 
 #: IPv4 and IPv6 addresses; of the latter what has eight groups or "::", which no time has.
@@ -71,19 +70,16 @@ class Tally:
         """Lines that an earlier import has dealt with."""
         self._already += lines
 
-    def take(self, rules: Mapping[str, int], views: Sequence[View]) -> None:
-        """How many lines were decided by which rule, and the views among them."""
-        self._rules.update(rules)
-        self._sites.update(view.site for view in views)
-        times = [view.at for view in views if view.at is not None]
-        if times:
+    def take(self, site: str | None, sums: Sums, part: Sequence[Line]) -> None:
+        """What lines of one site, or of none, come to. `part`: the lines among which the unreadable ones have their places."""
+        self._rules.update(sums.rules)
+        if sums.batch.timed and site is not None:
+            self._sites[site] += sums.rules[COUNTED]
+            times = [at for _, at in sums.batch.timed]
             self._first = min(times) if self._first is None else min(*times, self._first)
             self._last = max(times) if self._last is None else max(*times, self._last)
-
-    def show(self, lines: Iterable[Line]) -> None:
-        """Keep some of these lines, which could not be read, to be shown."""
-        for line in itertools.islice(lines, MAX_SAMPLES - len(self._samples)):
-            self._samples.append(Sample(line.start, sample_of(line.content)))
+        for place in sums.unreadable[: MAX_SAMPLES - len(self._samples)]:
+            self._samples.append(Sample(part[place].start, sample_of(part[place].content)))
 
     def summary(self) -> Summary:
         """What was found up to now."""

@@ -7,7 +7,7 @@ a hash says nothing; it is 64 bits, and only ever goes into a sketch of how many
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from footfall.model import DAY
@@ -24,16 +24,17 @@ class Visitors:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._salts: dict[int, bytes] = {}
+        #: The salts in use, by day, counted from the epoch.
+        self.salts: Mapping[int, bytes] = {}
         self._hash = lru_cache(REMEMBERED)(self._hashed)
 
     def today(self) -> int:
         """The day it is (UTC), counted from the epoch."""
         return int(self._clock()) // DAY
 
-    def use(self, salts: dict[int, bytes]) -> None:
+    def use(self, salts: Mapping[int, bytes]) -> None:
         """Hash with these salts, by day, from now on; all others are forgotten."""
-        self._salts = salts
+        self.salts = salts
         self._hash.cache_clear()
 
     def hash(self, site: str, address: str, user_agent: bytes, day: int | None = None) -> int | None:
@@ -41,7 +42,7 @@ class Visitors:
         return self._hash(site, address, user_agent[:512], self.today() if day is None else day) if address else None
 
     def _hashed(self, site: str, address: str, user_agent: bytes, day: int) -> int | None:
-        salt = self._salts.get(day)
+        salt = self.salts.get(day)
         if salt is None:
             return None
         hashed = hashlib.blake2b(f"{site}\0{address}\0".encode() + user_agent, digest_size=8, key=salt)

@@ -28,7 +28,7 @@ _LINE = re.compile(
 class Alb:
     """A line names the whole URL that was asked for, its host included, and no referrer. Its time is the end of the answer."""
 
-    name = "alb"
+    name = written = "alb"
     title = "AWS Application Load Balancer"
     tells_host = True
 

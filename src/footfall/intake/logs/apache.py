@@ -65,7 +65,7 @@ _HOST_FIRST = re.compile(r'(?P<host>[A-Za-z0-9._-]+(?::[0-9]{1,5})?) (?P<address
 class Combined:
     """Combined or common, as each line has it."""
 
-    name = "combined"
+    name = written = "combined"
     title = "Apache and nginx, combined or common"
     tells_host = False
 
@@ -100,7 +100,7 @@ class Combined:
 class VhostCombined(Combined):
     """The same behind the virtual host: "example.com:443 192.0.2.1 - - [...", with or without the port."""
 
-    name = "vhost-combined"
+    name = written = "vhost-combined"
     title = "Apache's vhost_combined: the virtual host, then combined"
     tells_host = True
 

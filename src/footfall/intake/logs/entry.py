@@ -56,6 +56,11 @@ class Format(Protocol):
         ...
 
     @property
+    def written(self) -> str:
+        """What `format_named` makes such a format of: the name, or the pattern."""
+        ...
+
+    @property
     def title(self) -> str:
         """What people call it."""
         ...

@@ -133,7 +133,7 @@ _HEADER_FIELDS = (
 class NginxJson(_JsonLines[NginxFields]):
     """An object with a time, a status, and either the request or its path; everything else may be missing."""
 
-    name = "nginx-json"
+    name = written = "nginx-json"
     title = "nginx with a JSON log_format"
     shape = NginxFields
 
@@ -209,7 +209,7 @@ _CADDY_HEADERS = (
 class CaddyJson(_JsonLines[CaddyFields]):
     """What Caddy 2 writes of each request it has handled; what else it logs (its start, certificates, errors) is unreadable."""
 
-    name = "caddy-json"
+    name = written = "caddy-json"
     title = "Caddy"
     shape = CaddyFields
 

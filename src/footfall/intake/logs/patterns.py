@@ -139,6 +139,7 @@ class Pattern:
     title = "the pattern given"
 
     def __init__(self, pattern: str) -> None:
+        self.written = pattern
         self._times = Times()
         pieces = self._pieces(pattern)
         fields = [piece for piece in pieces if isinstance(piece, _Field)]
