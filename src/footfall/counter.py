@@ -2,7 +2,8 @@
 
 A view goes into the open batch; one commit is in flight at a time; when it returns, whatever gathered meanwhile is the next
 batch. All requests of a batch wait on one future. So a quiet server commits a view at once, a busy one hundreds together, and
-the store's work follows the number of distinct pages, not of views. Nothing is acknowledged before the store has it.
+the store's work follows the number of distinct pages, not of views. Nothing is acknowledged before the store has it. Where all
+who view wait for one commit and this process with them, their views go in halves from then on, so that both have work.
 This module knows the store contract and nothing of requests, replies or files.
 """
 
@@ -34,6 +35,11 @@ FILL_SECONDS = 0.002
 
 #: Of the views that came with the last batch and since, this share is waited for.
 FILL_SHARE = 0.5
+
+#: Where this process had nothing to do for so long, in seconds, in each of so many commits that everybody waited for, such views
+#: are better committed in halves: one half is judged and answered while the store works on the other.
+IDLE_SECONDS = 0.001
+IDLE_COMMITS = 8
 
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.5
@@ -92,7 +98,8 @@ class Counter:
     """Takes views and commits them together.
 
     `window` is the width in seconds of the counts brought back; `max_pending_views` bounds the views that wait;
-    `commit_timeout` is how long, in seconds, a view may wait for the store before it fails.
+    `commit_timeout` is how long, in seconds, a view may wait for the store before it fails. `busy` says how many seconds of
+    processor time this process has taken.
     """
 
     def __init__(
@@ -107,6 +114,7 @@ class Counter:
         max_pending_views: int = 100_000,
         commit_timeout: float = 5.0,
         monotonic: Callable[[], float] = time.monotonic,
+        busy: Callable[[], float] = time.process_time,
         later: Callable[[float, Callable[[], None]], Timer] = call_later,
     ) -> None:
         self._store = store
@@ -122,12 +130,17 @@ class Counter:
         self._max_pending = max_pending_views
         self._commit_timeout = commit_timeout
         self._monotonic = monotonic
+        self._busy = busy
         self._writer = secrets.token_hex(16)
         self._sequence = 0
         self._pending = 0
         self._waiting: deque[OpenBatch] = deque()
         self._filled: asyncio.Future[None] | None = None
         self._last_views = 0
+        #: So many views close the first batch that waits while no commit is under way.
+        self._half: float = math.inf
+        self._idle_commits = 0
+        self._were_pending = 0
         self._committing: asyncio.Task[None] | None = None
         self._draining = False
         self._end = math.inf
@@ -191,7 +204,7 @@ class Counter:
             self._refuse(view)
             raise Overloaded(f"{self._pending} views wait for the store, as many as FOOTFALL_MAX_PENDING_VIEWS allows")
         batch = self._waiting[-1] if self._waiting else None
-        if batch is None or batch.entries >= MAX_BATCH_ENTRIES:
+        if batch is None or batch.entries >= MAX_BATCH_ENTRIES or batch.views >= self._half:
             if self._draining:
                 self._refuse(view)
                 raise Draining("this instance is stopping; send the view again, to another one")
@@ -219,6 +232,8 @@ class Counter:
     def _open_batch(self) -> OpenBatch:
         loop = asyncio.get_running_loop()
         batch = OpenBatch(loop.create_future(), self._monotonic() + self._commit_timeout)
+        if self._waiting:
+            self._half = math.inf
         self._waiting.append(batch)
         if self._committing is None:
             # A batch is many requests': what is logged of it has the id of none of them.
@@ -237,6 +252,8 @@ class Counter:
     async def _let_fill(self) -> None:
         """Hold a busy server's batch back until a good part of the views that can be expected are in it, but not long."""
         batch = self._waiting[0]
+        if len(self._waiting) > 1:  # it is closed
+            return
         expected = self._last_views + batch.views
         self._fill_target = int(expected * FILL_SHARE)
         if expected >= BUSY_VIEWS and batch.views < self._fill_target:
@@ -259,7 +276,10 @@ class Counter:
         batch = Batch(self._writer, self._sequence, sites, self._window)
         for name, site in open_batch.sites.items():
             self._ledger.received(name, sites[name].views + site.repeated)
-        started = self._monotonic()
+        self._half = math.inf
+        together = max(self._pending, self._were_pending)
+        self._were_pending = self._pending
+        started, busy = self._monotonic(), self._busy()
         try:
             if outbox_first:
                 await self._spool(batch, open_batch)
@@ -274,8 +294,16 @@ class Counter:
         except Exception as error:  # whatever it was, whoever waits must hear of it
             await self._fail(error, batch, open_batch, may_spool=not outbox_first)
         finally:
+            if not self._waiting and open_batch.views >= BUSY_VIEWS:
+                self._learn(together, self._monotonic() - started - (self._busy() - busy))
             self._pending -= open_batch.views
             self._last_views = open_batch.views
+
+    def _learn(self, views: int, idle: float) -> None:
+        """Nobody came during a commit, in which this process was `idle` for so many seconds; so many `views` come together."""
+        self._idle_commits = self._idle_commits + 1 if idle > IDLE_SECONDS else 0
+        if self._idle_commits >= IDLE_COMMITS:
+            self._half = views / 2
 
     def _sealed(self, open_batch: OpenBatch) -> Mapping[str, SiteBatch]:
         """The parts of a batch by site, and with them what was dropped since the last one."""
