@@ -255,7 +255,7 @@ class Counter:
         if len(self._waiting) > 1:  # it is closed
             return
         expected = self._last_views + batch.views
-        self._fill_target = int(expected * FILL_SHARE)
+        self._fill_target = int(min(expected * FILL_SHARE, self._half))
         if expected >= BUSY_VIEWS and batch.views < self._fill_target:
             self._filled = filled = asyncio.get_running_loop().create_future()
             timer = filled.get_loop().call_later(FILL_SECONDS, wake, filled)
