@@ -8,9 +8,17 @@ from typing import Annotated
 
 import typer
 
-from footfall.commands.opening import SiteArgument, StoreOption, known_site, settings_with, whole_number, with_store
+from footfall.commands.opening import (
+    SiteArgument,
+    StoreOption,
+    known_site,
+    read_page,
+    rules_of,
+    settings_with,
+    whole_number,
+    with_store,
+)
 from footfall.errors import BadInput
-from footfall.intake.pages import BadPage, normalise
 from footfall.model import PERIODS, Batch, SiteBatch, Span, Tier
 from footfall.settings.values import whole_seconds
 from footfall.stores import Store
@@ -34,14 +42,12 @@ def count(
     The view counts now, by the clock of the store, as if a visitor had come.
     """
     settings = settings_with(store=store)
-    try:
-        path = normalise(page)
-    except BadPage as error:
-        raise BadInput("PAGE", f"{error}; write a path, as in /blog/post") from None
+    read_page("PAGE", page, settings.rules)  # what is no page is told before a store is opened
     views = whole_number("--n", n, 0, MOST_VIEWS)
     site = known_site(site, settings)
 
     async def run(opened: Store) -> None:
+        path = read_page("PAGE", page, await rules_of(opened, settings, site))
         if views:
             await opened.commit(Batch(secrets.token_hex(16), 1, {site: SiteBatch(pages={path: views})}, settings.window))
         numbers = (await opened.counts(site, [path], settings.window)).pages[path]

@@ -13,8 +13,11 @@ from typing import Annotated
 import typer
 
 from footfall.errors import BadInput, SettingError
+from footfall.intake.pages import BadPage, page_of
 from footfall.settings import PREFIX, Settings, load_settings, setting_name
 from footfall.settings.values import site_name
+from footfall.site import Rules
+from footfall.sites import Sites
 from footfall.stores import Store, open_configured, scheme_of
 from footfall.terminal import console, say
 
@@ -59,6 +62,21 @@ def known_site(written: str, settings: Settings) -> str:
         note = f" {name} is not in {PREFIX}SITES: unless it was made, no server with these settings counts for it or shows it"
         say(console(stderr=True), ("note:", "yellow"), note)
     return name
+
+
+def read_page(field: str, written: str, rules: Rules) -> str:
+    """A page as a site's rules spell it. Raises BadInput naming the argument."""
+    try:
+        return page_of(written, rules)
+    except BadPage as error:
+        raise BadInput(field, f"{error}; write a path, as in /blog/post") from None
+
+
+async def rules_of(store: Store, settings: Settings, site: str) -> Rules:
+    """A site's rules as they are now; the settings' where there is no such site. Raises StoreError."""
+    sites = Sites(store, settings.sites, settings.public_sites, settings.rules)
+    await sites.refresh()
+    return sites.rules(site)
 
 
 def whole_number(option: str, written: str, least: int, most: int) -> int:

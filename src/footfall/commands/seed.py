@@ -14,10 +14,19 @@ from typing import Annotated
 
 import typer
 
-from footfall.commands.opening import SiteArgument, StoreOption, known_site, settings_with, whole_number, with_store
+from footfall.commands.opening import (
+    SiteArgument,
+    StoreOption,
+    known_site,
+    read_page,
+    rules_of,
+    settings_with,
+    whole_number,
+    with_store,
+)
 from footfall.errors import BadInput
-from footfall.intake.pages import BadPage, normalise
 from footfall.model import MAX_BATCH_ENTRIES, WHOLE_SITE, Batch, SiteBatch
+from footfall.site import Rules
 from footfall.stores import Store
 from footfall.terminal import console, say
 
@@ -57,10 +66,10 @@ def seed(
         raise BadInput("PAGE", "give a page and its views, or --site-total, or --csv")
     totals: Mapping[str, int]
     if file is not None:
-        totals = read_totals(file)
+        totals = read_totals(file, settings.rules)
         told = "csv:" + hashlib.sha256(repr(sorted(totals.items())).encode()).hexdigest()
     elif page is not None:
-        totals = {_page(page, "PAGE"): whole_number("N", views or "", 1, MOST_VIEWS)}
+        totals = {read_page("PAGE", page, settings.rules): whole_number("N", views or "", 1, MOST_VIEWS)}
         told = f"page:{next(iter(totals))}"
     else:
         totals = {WHOLE_SITE: whole_number("--site-total", site_total or "", 1, MOST_VIEWS)}
@@ -68,10 +77,15 @@ def seed(
     site = known_site(site, settings)
 
     async def run(opened: Store) -> None:
-        done = await add_totals(opened, site, totals, f"name:{name}" if name is not None else told)
+        rules = await rules_of(opened, settings, site)
+        if file is not None:
+            spelled: Mapping[str, int] = read_totals(file, rules)
+        else:
+            spelled = totals if page is None else {read_page("PAGE", page, rules): sum(totals.values())}
+        done = await add_totals(opened, site, spelled, f"name:{name}" if name is not None else told)
         number = sum(totals.values())
         if done:
-            where = "the site" if WHOLE_SITE in totals else f"{len(totals):,} {'page' if len(totals) == 1 else 'pages'}"
+            where = "the site" if WHOLE_SITE in spelled else f"{len(spelled):,} {'page' if len(spelled) == 1 else 'pages'}"
             say(console(), (f"{number:,} views", "bold"), f" added to the total of {where} of {site}")
         else:
             say(console(), "nothing added: this was done before; with another --name it is done once more")
@@ -98,8 +112,8 @@ async def add_totals(store: Store, site: str, totals: Mapping[str, int], name: s
     return before < len(parts)
 
 
-def read_totals(file: Path) -> Mapping[str, int]:
-    """Totals by page from a CSV of two columns, with or without a head. Raises BadInput naming the line at fault."""
+def read_totals(file: Path, rules: Rules) -> Mapping[str, int]:
+    """Totals by page, as a site spells it, from a CSV of two columns with or without a head. Raises BadInput naming the line."""
     totals: dict[str, int] = {}
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
@@ -108,7 +122,7 @@ def read_totals(file: Path) -> Mapping[str, int]:
                     continue
                 if len(row) != 2:
                     raise BadInput("--csv", f"line {number} has {len(row)} columns; write a path, a comma, and its views")
-                page = _page(row[0], f"--csv: line {number}")
+                page = read_page(f"--csv: line {number}", row[0].strip(), rules)
                 totals[page] = totals.get(page, 0) + whole_number(f"--csv: line {number}", row[1].strip(), 0, MOST_VIEWS)
     except OSError as error:
         raise BadInput("--csv", f"can't read {str(file)!r} ({error.strerror}); name a file that is there") from None
@@ -120,10 +134,3 @@ def read_totals(file: Path) -> Mapping[str, int]:
     if not found:
         raise BadInput("--csv", f"{str(file)!r} has no views; write a line a page: its path, a comma, its views")
     return found
-
-
-def _page(written: str, field: str) -> str:
-    try:
-        return normalise(written.strip())
-    except BadPage as error:
-        raise BadInput(field, f"{error}; write a path, as in /blog/post") from None

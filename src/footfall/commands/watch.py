@@ -26,16 +26,18 @@ from footfall.commands.opening import (
     SiteArgument,
     StoreOption,
     known_site,
+    read_page,
     read_site,
+    rules_of,
     settings_with,
     stopped_by_signals,
     with_store,
 )
 from footfall.errors import BadInput
-from footfall.intake.pages import BadPage, normalise
 from footfall.live import Event, Live
 from footfall.model import WHOLE_SITE
 from footfall.reads import Reads
+from footfall.site import Rules
 from footfall.stores import Store
 from footfall.terminal import console, page_lines, say, shown, views_words, window_words
 
@@ -74,14 +76,13 @@ def watch(
 
     In a pipe it is a line a second: views in the past minute, and the time (UTC).
     """
-    try:
-        path = WHOLE_SITE if page is None else normalise(page)
-    except BadPage as error:
-        raise BadInput("--page", f"{error}; write a path, as in /blog/post") from None
+    if page is not None:
+        read_page("--page", page, Rules())  # what is no page is told before anything is asked
     if url is not None:
         if store is not None:
             raise BadInput("--url", "give --url or --store, not both")
         name, token = read_site(site), _token(token_file)
+        path = WHOLE_SITE if page is None else page  # the server spells it
         asyncio.run(_show(_from_server(_address(url, name, path), token), name, path))
         return
     if token_file is not None:
@@ -90,6 +91,7 @@ def watch(
     site = known_site(site, settings)
 
     async def run(opened: Store) -> None:
+        path = WHOLE_SITE if page is None else read_page("--page", page, await rules_of(opened, settings, site))
         await _show(_from_store(opened, site, path, settings.window), site, path)
 
     with_store(settings, run)
