@@ -7,13 +7,12 @@ from __future__ import annotations
 import asyncio
 import io
 import multiprocessing
-import os
 import random
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from itertools import pairwise
+from multiprocessing.process import BaseProcess
 from typing import cast
 
 import pytest
@@ -43,9 +42,10 @@ RECIPE_OF_ONE = recipe_of(SITE, SITE, salts=SALTS)
 
 
 class Seen(Workers):
-    """Workers of which is known how many parts they took."""
+    """Workers of which is known how many parts they took, and which processes they are."""
 
     taken = 0
+    processes: Sequence[BaseProcess] = ()
 
     def offer(self, form: Format, part: Sequence[Line]) -> Future[dict[str | None, Sums]] | None:
         offered = super().offer(form, part)
@@ -55,10 +55,12 @@ class Seen(Workers):
     def get_ready(self) -> None:
         """Wait until they judge what is offered."""
         nothing = [Line(0, 0, b"", True)]
+        before = multiprocessing.active_children()
         while not self.taken:
             self.offer(cast("Format", Named()), nothing)
             time.sleep(0.001)
         self.taken = 0
+        self.processes = [child for child in multiprocessing.active_children() if child not in before]
 
 
 class Named:
@@ -201,18 +203,12 @@ async def test_workers_that_are_killed_are_done_without(store: Store, mortal: Se
         nonlocal told
         told += 1
         if told == 20:
-            kill_one()
+            mortal.processes[0].kill()
 
     found = await import_log(io.BytesIO(log), store, RECIPE_OF_ONE.judge(), progress=progress, workers=mortal)
     assert found == Summary(1200, 0, 1200, {}, found.first, found.last, {"view": 1200}, {SITE: 1200})
     assert await total(store) == 1200
     assert 15 < mortal.taken < 50
-
-
-def kill_one() -> None:
-    """The youngest of the children that have not ended yet."""
-    pid = max(child.pid or 0 for child in multiprocessing.active_children())
-    os.kill(pid, signal.SIGKILL)
 
 
 async def test_workers_that_can_not_be_started_are_done_without(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,11 +240,11 @@ async def test_a_short_log_starts_none() -> None:
 
 def test_they_are_gone_when_they_are_closed(mortal: Seen) -> None:
     """Also in the midst of a part."""
-    started = [child for child in multiprocessing.active_children() if child.is_alive()]
+    assert [process.is_alive() for process in mortal.processes] == [True, True]
     part = [Line(place, end, logged()[:-1], True) for place, end in pairwise(range(100_001))]
     assert mortal.offer(cast("Format", Named()), part) is not None
     mortal.close()
-    assert sum(child.is_alive() for child in started) <= len(started) - 2
+    assert [process.is_alive() for process in mortal.processes] == [False, False]
 
 
 def test_a_recipe_shows_no_salt() -> None:
