@@ -14,6 +14,7 @@ from tests.docs.tracked import ROOT
 
 SIZING = ROOT / "docs" / "sizing.md"
 GROWING = ROOT / "docs" / "growing.md"
+README = ROOT / "README.md"
 IMPORTING = ROOT / "docs" / "importing.md"
 BEGIN = "<!-- sizing:begin -->\n"
 END = "\n<!-- sizing:end -->"
@@ -123,6 +124,7 @@ STORE_SITES = measured(REDIS, SITES, STORE_TIME)
         (SIZING, "**75 MB a process**", 75, resident(1)),
         (IMPORTING, "some 85,000 lines a second to a file, two cores 115,000", 85_000, imported("no workers")),
         (IMPORTING, "some 85,000 lines a second to a file, two cores 115,000", 115_000, imported("2 workers")),
+        (README, "some 115,000 lines a second on two cores", 115_000, imported("2 workers")),
         (GROWING, "| one file | 35 µs", 35, 1e6 / FILE_MANY),
         (GROWING, "| one Redis | 42 µs | 13 µs", 42, 1e6 / REDIS_MANY),
         (GROWING, "| one Redis | 42 µs | 13 µs", 13, STORE_MANY),
