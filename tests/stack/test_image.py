@@ -169,6 +169,32 @@ def test_several_processes_share_a_container(engine: Engine, run: Run) -> None:
     assert ask(port, "/")[1].startswith("1 view")
 
 
+def test_a_long_log_is_judged_by_workers(engine: Engine, run: Run) -> None:
+    """`footfall import` starts them from the image's own files; here they are seen, and every line is counted."""
+    name, _ = run()
+    program = """
+import glob, subprocess, threading
+line = '192.0.2.1 - - [18/Mar/2026:13:25:30 +0000] "GET /{} HTTP/1.1" 200 10 "-" "Mozilla/5.0 (X11) Firefox/140.0"\\n'
+log = "".join(line.format(number % 50) for number in range(200_000)).encode()
+command = ["footfall", "import", "-", "--site", "localhost", "--workers", "2"]
+importing = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+threading.Thread(target=lambda: (importing.stdin.write(log), importing.stdin.close())).start()
+said, most = [], 0
+reading = threading.Thread(target=lambda: said.append(importing.stdout.read()))
+reading.start()
+while reading.is_alive():
+    seen = 0
+    for file in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            seen += b"spawn_main" in open(file, "rb").read()
+        except OSError:
+            pass
+    most = max(most, seen)
+print(importing.wait(), most, said[0].decode().splitlines()[1].strip())
+"""
+    assert inside(engine, name, program) == "0 2 200,000  counted"
+
+
 def test_nothing_that_footfall_imports_was_left_out(engine: Engine, run: Run) -> None:
     """Every module of Footfall can be imported there, those included that a command or a setting asks for.
 
