@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from footfall.model import DAY, HOUR, WHOLE_SITE, Batch, Section, SiteBatch, Span, Tier
+from footfall.model import DAY, DEFAULT_RETENTION, HOUR, WHOLE_SITE, Batch, Section, SiteBatch, Span, Tier
 from footfall.stores import Store
+from footfall.stores.base import VISITOR_HOURS
 from footfall.stores.memory import MemoryStore
-from tests.contract.conftest import OTHER_SITE, SITE, START, Clock, Writer
+from tests.contract.conftest import OTHER_SITE, SITE, START, Clock, Writer, count_of
 from tests.contract.test_details import traits, visited
 
 Rows = list[tuple[int | str, ...]]
@@ -111,6 +112,27 @@ async def test_what_is_counted_before_what_was_loaded_is_there(store: Store, clo
     assert found.values == [("a.example", 1)]
     assert (Tier.DAY.start(START), "/", 1) in await dumped(store, Section.VIEWS, Tier.DAY)
     assert (Tier.DAY.start(START), WHOLE_SITE, "referrer", "a.example", 1) in await dumped(store, Section.TRAITS, Tier.DAY)
+
+
+async def test_what_is_over_when_it_is_loaded_is_left_out(store: Store, clock: Clock) -> None:
+    """It does not come back when the clock is put back; what is kept, and what is kept for ever, is there."""
+    trait = (WHOLE_SITE, "browser", "Firefox")
+    for section, tier, age, rest in (
+        (Section.VIEWS, Tier.SECOND, DEFAULT_RETENTION[Tier.SECOND], ("/",)),
+        (Section.VIEWS, Tier.MINUTE, DEFAULT_RETENTION[Tier.MINUTE], ("/",)),
+        (Section.VIEWS, Tier.DAY, DEFAULT_RETENTION[Tier.DAY], ("/",)),
+        (Section.TRAITS, Tier.HOUR, DEFAULT_RETENTION[Tier.HOUR], trait),
+        (Section.VISITORS, Tier.HOUR, VISITOR_HOURS, ("/",)),
+        (Section.VISITORS, Tier.DAY, DEFAULT_RETENTION[Tier.DAY], ("/",)),
+    ):
+        await store.forget(SITE)
+        clock.set(START)
+        over, kept = tier.start(START - age), tier.start(START - age) + tier.width
+        await store.load(SITE, section, tier, [(over, *rest, 4), (kept, *rest, 5)])
+        clock.set(START - tier.width)
+        assert await dumped(store, section, tier) == [(kept, *rest, 5)]
+    await store.load(SITE, Section.VIEWS, Tier.TOTAL, [(0, "/", 7)])
+    assert (await count_of(store, "/")).total == 7
 
 
 async def test_a_load_in_pieces_and_of_several_sites(store: Store) -> None:

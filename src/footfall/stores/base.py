@@ -189,7 +189,8 @@ class Store(Protocol):
         """Add rows of a dump, at most 10,000 a call; the site begins where there is none.
 
         Rows of a tier touch that tier alone, and limits do not apply. A site's time is not before its newest loaded second.
-        A call that raised may have added some: forget the site and begin again. Rows whose time is over vanish as always.
+        A call that raised may have added some: forget the site and begin again. Rows whose time is over are left out, and do not
+        come when the clock is put back.
         """
         ...
 

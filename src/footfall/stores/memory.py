@@ -291,7 +291,12 @@ class MemoryStore:
 
     async def load(self, site: str, section: Section, tier: Tier, rows: Sequence[tuple[Any, ...]]) -> None:
         known = self._sites.setdefault(site, self._new_site(site))
-        for row in rows:
+        now = self._now(known)
+        if section is Section.VISITORS:
+            oldest = known.details.oldest_visitors(tier, now)
+        else:
+            oldest = oldest_kept(tier, known.retention(), now)
+        for row in rows if section is Section.WRITERS else (row for row in rows if row[0] >= oldest):
             if section is Section.VIEWS:
                 at, page, n = row
                 known.buckets[tier].setdefault(at, defaultdict(int))[page] += n

@@ -81,7 +81,7 @@ class Details:
             pages.append(page)
         for tier in VISITOR_TIERS:
             start = tier.start(at)
-            if start >= self._oldest_visitors(tier, now) and start + tier.width + VISITOR_GRACE > now:
+            if start >= self.oldest_visitors(tier, now) and start + tier.width + VISITOR_GRACE > now:
                 for each in pages:
                     self._sketches[tier].setdefault(start, {}).setdefault(each, Sketch()).add(visitors)
         if at > self._before_presence(now):
@@ -103,7 +103,7 @@ class Details:
 
     def visitors(self, page: str, tier: Tier, start: int, now: int) -> int:
         """The visitors of the bucket of a tier that begins at `start`."""
-        if start < self._oldest_visitors(tier, now):
+        if start < self.oldest_visitors(tier, now):
             return 0
         sketch = self._sketches[tier].get(start, {}).get(page)
         return self._loaded[tier].get(start, {}).get(page, 0) + (len(sketch) if sketch else 0)
@@ -159,7 +159,7 @@ class Details:
         for tier, traits in self.traits.items():
             self.traits[tier] = {start: pages for start, pages in traits.items() if start >= self._oldest(tier, now)}
         for tier in VISITOR_TIERS:
-            oldest = self._oldest_visitors(tier, now)
+            oldest = self.oldest_visitors(tier, now)
             self._sketches[tier] = {start: pages for start, pages in self._sketches[tier].items() if start >= oldest}
             self._loaded[tier] = {start: pages for start, pages in self._loaded[tier].items() if start >= oldest}
         minutes = self._sketches[Tier.MINUTE].items()
@@ -168,7 +168,8 @@ class Details:
     def _oldest(self, tier: Tier, now: int) -> int:
         return oldest_kept(tier, self._retention(), now)
 
-    def _oldest_visitors(self, tier: Tier, now: int) -> int:
+    def oldest_visitors(self, tier: Tier, now: int) -> int:
+        """The least bucket start of a tier of which visitors are known."""
         oldest = self._oldest(tier, now)
         return max(oldest, now - VISITOR_HOURS + 1) if tier is Tier.HOUR else oldest
 

@@ -50,9 +50,7 @@ class Dumps:
         if section is Section.WRITERS:
             rows = cx.execute(detail_sql.DUMP_WRITERS, (known.id, json.loads(after) if after else "", limit)).fetchall()
             return Dump(now, rows, json.dumps(rows[-1][0]) if len(rows) == limit else None)
-        visitors = section is Section.VISITORS
-        kept_for = self._keeping.of(known.rules)
-        oldest = oldest_visitors(tier, kept_for, now) if visitors else oldest_kept(tier, kept_for, now)
+        oldest = _oldest(section, tier, self._keeping.of(known.rules), now)
         behind = max(tuple(json.loads(after)), (oldest - 1, LAST)) if after else (oldest - 1, LAST)
         if section is Section.VIEWS:
             kept = cx.execute(detail_sql.DUMP_VIEWS[tier], (known.id, *behind, limit)).fetchall()
@@ -72,6 +70,11 @@ class Dumps:
         is_last = end is None and len(numbers) <= limit
         named = _with_values(cx, found) if section is Section.TRAITS else _with_paths(cx, found)
         return Dump(now, named, None if is_last else json.dumps(found[-1][0]))
+
+
+def _oldest(section: Section, tier: Tier, retention: Retention, now: int) -> int:
+    """The least bucket start that is kept of a section and tier."""
+    return (oldest_visitors if section is Section.VISITORS else oldest_kept)(tier, retention, now)
 
 
 def _reaches(kept: list[Row], limit: int, start: int) -> bool:
@@ -142,6 +145,8 @@ def load(
         for name, sequence in rows:
             cx.execute(sql.REMEMBER_WRITER, (known.id, name, sequence, now, True, None))
         return
+    oldest = _oldest(section, tier, keeping.of(known.rules), now)
+    rows = [row for row in rows if row[0] >= oldest]
     newest = max((row[0] for row in rows), default=0)
     pages = packed({row[1] for row in rows} - {WHOLE_SITE})
     cx.execute(sql.OPEN_PAGES if section is Section.VIEWS and tier is Tier.TOTAL else sql.ADD_PAGES, (known.id, pages))
