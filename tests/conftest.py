@@ -6,17 +6,20 @@ summary. A test that can't run on a machine says what is missing by failing.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 
-# How fast examples are made and tried is the machine's affair: a new one makes tables of all characters first.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
+with contextlib.suppress(ModuleNotFoundError):  # tests that have an environment of their own may do without
+    from hypothesis import HealthCheck, settings
+
+    # How fast examples are made and tried is the machine's affair: a new one makes tables of all characters first.
+    settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any machine")
 
 # The tests themselves are a million objects that stay: with Python's own thresholds a third of the time in which they are
 # collected, and a tenth of the time in which they run, goes into looking for garbage among them.
