@@ -106,6 +106,7 @@ def test_a_pattern_reads_a_log_of_ones_own(run: Run, place: Path) -> None:
             "--follow: follows one log that is a file, and counts it; leave out --dry-run, other files, and -",
         ),
         (["--site", SITE, "--workers", "5"], "--workers: write a whole number from 0 to 4"),
+        (["--follow", "--workers", "1"], "--workers: a log that is followed is judged by this command alone; leave it out"),
         (["log2", "--follow"], "--follow: follows one log that is a file, and counts it; "),
     ],
 )

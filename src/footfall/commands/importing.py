@@ -46,6 +46,8 @@ def import_(
     site = None if site is None else known_site(site, settings)
     if follow and (dry_run or len(files) > 1 or files == ["-"]):
         raise BadInput("--follow", "follows one log that is a file, and counts it; leave out --dry-run, other files, and -")
+    if follow and workers is not None:
+        raise BadInput("--workers", "a log that is followed is judged by this command alone; leave it out")
     if form is None and not follow and are_exports(files):
         if site is None:
             raise BadInput("--site", "say whose views another counter exported, as in --site example.com")
