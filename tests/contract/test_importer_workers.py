@@ -211,17 +211,32 @@ async def test_workers_that_are_killed_are_done_without(store: Store, mortal: Se
     assert 15 < mortal.taken < 50
 
 
-async def test_workers_that_can_not_be_started_are_done_without(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No process may be started, say."""
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [
+        ("multiprocessing.process.BaseProcess.start", OSError(11, "Resource temporarily unavailable")),
+        ("multiprocessing.context.BaseContext.Pipe", OSError(24, "Too many open files")),
+        ("threading.Thread.start", RuntimeError("can't start new thread")),
+    ],
+    ids=["process", "pipe", "thread"],
+)
+async def test_workers_that_can_not_be_started_are_done_without(
+    monkeypatch: pytest.MonkeyPatch, what: str, error: Exception
+) -> None:
+    """What the machine has no more of does not matter; nothing that was started stays."""
 
-    def fail(*_: object) -> None:
-        raise OSError(11, "Resource temporarily unavailable")
+    def fail(*_: object, **__: object) -> None:
+        raise error
 
-    monkeypatch.setattr("multiprocessing.process.BaseProcess.start", fail)
+    store = MemoryStore(lambda: START)
+    before = multiprocessing.active_children()
     log = long_log(30 * LINES_OF_A_PART)
-    with Workers(RECIPE_OF_ONE, 2, LARGE_BYTES) as workers:
+    with Seen(RECIPE_OF_ONE, 2, LARGE_BYTES) as workers, monkeypatch.context() as changed:
+        changed.setattr(what, fail)
         found = await import_log(io.BytesIO(log), store, RECIPE_OF_ONE.judge(), workers=workers)
-    assert found.counted == await total(store) == 30 * LINES_OF_A_PART
+    assert (found.counted, workers.taken) == (30 * LINES_OF_A_PART, 0)
+    assert await total(store) == 30 * LINES_OF_A_PART
+    assert multiprocessing.active_children() == before
 
 
 # When they start and end

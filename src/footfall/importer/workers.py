@@ -140,12 +140,11 @@ class Workers:
                 process.start()
                 there.close()
                 self._workers.append(_Worker(process, here))
-        except OSError:  # no memory, or too many processes
+                self._threads.submit(self._made_ready, self._workers[-1])
+        except (OSError, RuntimeError):  # no memory, or too many processes, files or threads
             self._is_broken = True
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for worker in self._workers:
-            self._threads.submit(self._made_ready, worker)
 
     def _made_ready(self, worker: _Worker) -> None:
         self._asked(worker, self._recipe)
