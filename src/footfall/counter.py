@@ -21,6 +21,7 @@ from contextvars import Context
 from typing import Protocol
 
 from footfall.errors import Draining, Overloaded, StoreError, StoreUnavailable
+from footfall.halving import Halving
 from footfall.model import DUPLICATE, MAX_BATCH_ENTRIES, Batch, Drop, Receipt, SiteBatch, View
 from footfall.open_batch import OpenBatch, OpenSite, Settled, Told, is_cancelled, wake
 from footfall.stores import Store
@@ -35,11 +36,6 @@ FILL_SECONDS = 0.002
 
 #: Of the views that came with the last batch and since, this share is waited for.
 FILL_SHARE = 0.5
-
-#: Where this process had nothing to do for so long, in seconds, in each of so many commits that everybody waited for, such views
-#: are better committed in halves: one half is judged and answered while the store works on the other.
-IDLE_SECONDS = 0.001
-IDLE_COMMITS = 8
 
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.5
@@ -137,10 +133,7 @@ class Counter:
         self._waiting: deque[OpenBatch] = deque()
         self._filled: asyncio.Future[None] | None = None
         self._last_views = 0
-        #: So many views close the first batch that waits while no commit is under way.
-        self._half: float = math.inf
-        self._idle_commits = 0
-        self._were_pending = 0
+        self._halving = Halving(busy())
         self._committing: asyncio.Task[None] | None = None
         self._draining = False
         self._end = math.inf
@@ -204,7 +197,7 @@ class Counter:
             self._refuse(view)
             raise Overloaded(f"{self._pending} views wait for the store, as many as FOOTFALL_MAX_PENDING_VIEWS allows")
         batch = self._waiting[-1] if self._waiting else None
-        if batch is None or batch.entries >= MAX_BATCH_ENTRIES or batch.views >= self._half:
+        if batch is None or batch.entries >= MAX_BATCH_ENTRIES or batch.views >= self._halving.most:
             if self._draining:
                 self._refuse(view)
                 raise Draining("this instance is stopping; send the view again, to another one")
@@ -233,7 +226,7 @@ class Counter:
         loop = asyncio.get_running_loop()
         batch = OpenBatch(loop.create_future(), self._monotonic() + self._commit_timeout)
         if self._waiting:
-            self._half = math.inf
+            self._halving.most = math.inf
         self._waiting.append(batch)
         if self._committing is None:
             # A batch is many requests': what is logged of it has the id of none of them.
@@ -255,7 +248,7 @@ class Counter:
         if len(self._waiting) > 1:  # it is closed
             return
         expected = self._last_views + batch.views
-        self._fill_target = int(min(expected * FILL_SHARE, self._half))
+        self._fill_target = int(min(expected * FILL_SHARE, self._halving.most))
         if expected >= BUSY_VIEWS and batch.views < self._fill_target:
             self._filled = filled = asyncio.get_running_loop().create_future()
             timer = filled.get_loop().call_later(FILL_SECONDS, wake, filled)
@@ -276,10 +269,8 @@ class Counter:
         batch = Batch(self._writer, self._sequence, sites, self._window)
         for name, site in open_batch.sites.items():
             self._ledger.received(name, sites[name].views + site.repeated)
-        self._half = math.inf
-        together = max(self._pending, self._were_pending)
-        self._were_pending = self._pending
-        started, busy = self._monotonic(), self._busy()
+        started = self._monotonic()
+        self._halving.begin(self._pending, started, self._busy())
         try:
             if outbox_first:
                 await self._spool(batch, open_batch)
@@ -294,16 +285,10 @@ class Counter:
         except Exception as error:  # whatever it was, whoever waits must hear of it
             await self._fail(error, batch, open_batch, may_spool=not outbox_first)
         finally:
-            if not self._waiting and open_batch.views >= BUSY_VIEWS:
-                self._learn(together, self._monotonic() - started - (self._busy() - busy))
+            is_alone = not self._waiting and open_batch.views >= BUSY_VIEWS
+            self._halving.end(open_batch.views, self._monotonic(), self._busy(), is_alone=is_alone)
             self._pending -= open_batch.views
             self._last_views = open_batch.views
-
-    def _learn(self, views: int, idle: float) -> None:
-        """Nobody came during a commit, in which this process was `idle` for so many seconds; so many `views` come together."""
-        self._idle_commits = self._idle_commits + 1 if idle > IDLE_SECONDS else 0
-        if self._idle_commits >= IDLE_COMMITS:
-            self._half = views / 2
 
     def _sealed(self, open_batch: OpenBatch) -> Mapping[str, SiteBatch]:
         """The parts of a batch by site, and with them what was dropped since the last one."""

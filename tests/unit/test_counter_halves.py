@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from footfall.counter import BUSY_VIEWS, IDLE_COMMITS, IDLE_SECONDS, Counter
+from footfall.counter import BUSY_VIEWS, Counter
 from footfall.errors import Draining
+from footfall.halving import IDLE_COMMITS, IDLE_SECONDS
 from footfall.model import Batch, Receipt, View
 from tests.contract.conftest import SITE, count_of
 from tests.unit.counting import Books, WatchedStore
@@ -16,27 +17,36 @@ VISITORS = 64
 
 
 class Elsewhere(WatchedStore):
-    """A store that takes so many seconds a commit, in so many of which this process works."""
+    """A store to which the way takes `way` seconds a commit and that works for `seconds`, in so many of which, `busy`, it is this
+    process that works. Before a commit of all visitors the process has worked for `judging` seconds.
+    """
 
-    def __init__(self, seconds: float, busy: float) -> None:
+    def __init__(self, seconds: float, busy: float = 0.0, judging: float = 0.003, way: float = 0.0005) -> None:
         super().__init__()
         self.seconds = seconds
         self.busy = busy
+        self.judging = judging
+        self.way = way
         self.now = 0.0
         self.worked = 0.0
 
     async def apply(self, batch: Batch) -> Receipt:
-        self.now += self.seconds
+        self.now += self.way + self.seconds * batch.sites[SITE].views / VISITORS
         self.worked += self.busy
         return await super().apply(batch)
 
 
-def counter_of(store: Elsewhere) -> Counter:
-    return Counter(store, Books(), monotonic=lambda: store.now, busy=lambda: store.worked)
+async def counter_of(store: Elsewhere) -> Counter:
+    """A counter that has counted one view, and so knows the way."""
+    counter = Counter(store, Books(), monotonic=lambda: store.now, busy=lambda: store.worked)
+    await counter.count(View(SITE, "/first"))
+    store.batches.clear()
+    return counter
 
 
-async def come(counter: Counter, visitors: int = VISITORS) -> None:
+async def come(counter: Counter, store: Elsewhere, visitors: int = VISITORS) -> None:
     """All view a page at once, and wait."""
+    store.worked += store.judging
     await asyncio.gather(*(counter.count(View(SITE, "/")) for _ in range(visitors)))
 
 
@@ -47,45 +57,50 @@ def sizes(store: WatchedStore) -> list[int]:
 async def test_views_that_would_wait_together_go_in_halves() -> None:
     """After some commits in each of which this process had nothing to do; then always, while they come all at once."""
     store = Elsewhere(seconds=0.005, busy=0.001)
-    counter = counter_of(store)
+    counter = await counter_of(store)
     for _ in range(IDLE_COMMITS + 2):
-        await come(counter)
+        await come(counter, store)
     assert sizes(store) == [VISITORS] * IDLE_COMMITS + [VISITORS // 2] * 4
     assert store.most_under_way == 1
     assert (await count_of(store, "/")).total == VISITORS * (IDLE_COMMITS + 2)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "busy", "visitors"),
-    [(0.005, 0.005, VISITORS), (IDLE_SECONDS / 2, 0, VISITORS), (0.005, 0, BUSY_VIEWS - 1)],
-    ids=["the process works meanwhile", "the commit is short", "few wait"],
+    ("store", "visitors"),
+    [
+        (Elsewhere(0.005, busy=0.005), VISITORS),
+        (Elsewhere(IDLE_SECONDS / 2, way=0), VISITORS),
+        (Elsewhere(0.005), BUSY_VIEWS - 1),
+        (Elsewhere(0.001, way=0.005), VISITORS),
+    ],
+    ids=["the process works meanwhile", "the commit is short", "few wait", "the way is long"],
 )
-async def test_other_views_stay_together(seconds: float, busy: float, visitors: int) -> None:
-    """Halves cost a commit more."""
-    store = Elsewhere(seconds, busy)
-    counter = counter_of(store)
+async def test_other_views_stay_together(store: Elsewhere, visitors: int) -> None:
+    """Halves cost a commit more, and the way twice."""
+    counter = await counter_of(store)
     for _ in range(3 * IDLE_COMMITS):
-        await come(counter, visitors)
+        await come(counter, store, visitors)
     assert sizes(store) == [visitors] * (3 * IDLE_COMMITS)
 
 
-async def test_a_slow_commit_now_and_then_halves_nothing() -> None:
-    """A disk has such moments."""
-    store = Elsewhere(seconds=0.005, busy=0)
-    counter = counter_of(store)
-    for number in range(4 * IDLE_COMMITS):
-        store.seconds = 0 if number % IDLE_COMMITS == 0 else 0.005
-        await come(counter)
-    assert sizes(store) == [VISITORS] * (4 * IDLE_COMMITS)
+@pytest.mark.parametrize(("slow", "is_halved"), [({0}, False), ({0, 1}, True)])
+async def test_what_most_commits_are_like_decides(slow: set[int], is_halved: bool) -> None:
+    """A disk has slow moments; a store at a distance quick ones."""
+    store = Elsewhere(seconds=0.005)
+    counter = await counter_of(store)
+    for number in range(12 * IDLE_COMMITS):
+        store.seconds = 0.005 if number % 3 in slow else 0
+        await come(counter, store)
+    assert (VISITORS // 2 in sizes(store)[-5:]) == is_halved
 
 
 @pytest.mark.parametrize("first", [VISITORS // 2, 10 * VISITORS])
 async def test_what_gathers_during_a_commit_stays_together(first: int) -> None:
     """Only the first of the halves is closed early: who comes while it is under way waits in one batch."""
-    store = Elsewhere(seconds=0.005, busy=0)
-    counter = counter_of(store)
+    store = Elsewhere(seconds=0.005)
+    counter = await counter_of(store)
     for _ in range(IDLE_COMMITS):
-        await come(counter)
+        await come(counter, store)
     store.hold()
     waiting = []
     for visitors in (first, 10 * VISITORS):
@@ -100,10 +115,10 @@ async def test_what_gathers_during_a_commit_stays_together(first: int) -> None:
 
 async def test_a_stop_in_between_loses_nothing() -> None:
     """What was taken is counted; who comes later is told."""
-    store = Elsewhere(seconds=0.005, busy=0)
-    counter = counter_of(store)
+    store = Elsewhere(seconds=0.005)
+    counter = await counter_of(store)
     for _ in range(IDLE_COMMITS):
-        await come(counter)
+        await come(counter, store)
     taken = [asyncio.create_task(counter.count(View(SITE, "/"))) for _ in range(VISITORS)]
     await asyncio.sleep(0)
     await counter.drain()

@@ -29,6 +29,7 @@ FLOORS = {
     "intake": 2,
     "stores": 2,
     "open_batch": 2,
+    "halving": 2,
     "counter": 3,
     "sites": 3,
     "salts": 3,
