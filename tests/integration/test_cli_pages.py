@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +48,22 @@ def test_seed_spells_pages_as_their_site_does(run: Run) -> None:
     assert run("site", "seed", SITE, "--csv", "totals.csv").out == f"7 views added to the total of 2 pages of {SITE}\n"
     assert counted(run, "/shop") == "0 today (UTC), 13 in total"
     assert counted(run, ANOTHER) == "0 today (UTC), 4 in total"
+
+
+def test_pages_that_a_parameter_tells_apart_are_seeded_each(run: Run) -> None:
+    """And each once, by whatever spelling of it."""
+    for page in ("/shop?id=7", "/shop?id=8", "/shop/?b=2&id=7"):
+        run("site", "seed", SITE, page, "10")
+    assert [counted(run, f"/shop?id={id}") for id in (7, 8)] == ["0 today (UTC), 10 in total"] * 2
+
+
+def test_a_file_is_read_once(run: Run) -> None:
+    """It may be a pipe."""
+    os.mkfifo("totals")
+    writing = threading.Thread(target=Path("totals").write_text, args=("/shop/,1\n/shop,2\n",))
+    writing.start()
+    assert run("site", "seed", SITE, "--csv", "totals").out == f"3 views added to the total of 1 page of {SITE}\n"
+    writing.join()
 
 
 def test_watch_spells_a_page_as_its_site_does(run: Run) -> None:

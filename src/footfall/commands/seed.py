@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -40,6 +41,14 @@ LONG_AGO = 0
 _NO_PAGE = "/(views of no page)"
 
 
+class _Row(NamedTuple):
+    """A page as it was written, its views, and which argument or line says so."""
+
+    field: str
+    page: str
+    views: int
+
+
 def seed(
     site: SiteArgument,
     page: Annotated[str | None, typer.Argument(metavar="PAGE", help="The page's path.", show_default=False)] = None,
@@ -64,28 +73,23 @@ def seed(
     settings = settings_with(store=store)
     if [page is not None, site_total is not None, file is not None].count(True) != 1 or (page is None) != (views is None):
         raise BadInput("PAGE", "give a page and its views, or --site-total, or --csv")
-    totals: Mapping[str, int]
+    rows: Sequence[_Row] = ()
     if file is not None:
-        totals = read_totals(file, settings.rules)
-        told = "csv:" + hashlib.sha256(repr(sorted(totals.items())).encode()).hexdigest()
+        rows = read_rows(file)
     elif page is not None:
-        totals = {read_page("PAGE", page, settings.rules): whole_number("N", views or "", 1, MOST_VIEWS)}
-        told = f"page:{next(iter(totals))}"
-    else:
-        totals = {WHOLE_SITE: whole_number("--site-total", site_total or "", 1, MOST_VIEWS)}
-        told = "site"
+        rows = [_Row("PAGE", page, whole_number("N", views or "", 1, MOST_VIEWS))]
+    of_site = whole_number("--site-total", site_total, 1, MOST_VIEWS) if site_total is not None else 0
+    totals_of(rows, settings.rules)  # what is no page is told before a store is opened
     site = known_site(site, settings)
 
     async def run(opened: Store) -> None:
-        rules = await rules_of(opened, settings, site)
-        if file is not None:
-            spelled: Mapping[str, int] = read_totals(file, rules)
-        else:
-            spelled = totals if page is None else {read_page("PAGE", page, rules): sum(totals.values())}
-        done = await add_totals(opened, site, spelled, f"name:{name}" if name is not None else told)
+        totals = totals_of(rows, await rules_of(opened, settings, site)) if rows else {WHOLE_SITE: of_site}
+        done = await add_totals(
+            opened, site, totals, f"name:{name}" if name is not None else _told(totals, is_csv=file is not None)
+        )
         number = sum(totals.values())
         if done:
-            where = "the site" if WHOLE_SITE in spelled else f"{len(spelled):,} {'page' if len(spelled) == 1 else 'pages'}"
+            where = "the site" if WHOLE_SITE in totals else f"{len(totals):,} {'page' if len(totals) == 1 else 'pages'}"
             say(console(), (f"{number:,} views", "bold"), f" added to the total of {where} of {site}")
         else:
             say(console(), "nothing added: this was done before; with another --name it is done once more")
@@ -112,9 +116,25 @@ async def add_totals(store: Store, site: str, totals: Mapping[str, int], name: s
     return before < len(parts)
 
 
-def read_totals(file: Path, rules: Rules) -> Mapping[str, int]:
-    """Totals by page, as a site spells it, from a CSV of two columns with or without a head. Raises BadInput naming the line."""
-    totals: dict[str, int] = {}
+def _told(totals: Mapping[str, int], *, is_csv: bool) -> str:
+    """The name of what is seeded where none was given: done once for a page, for a site, and for a file's pages and views."""
+    if is_csv:
+        return "csv:" + hashlib.sha256(repr(sorted(totals.items())).encode()).hexdigest()
+    (page,) = totals
+    return "site" if page == WHOLE_SITE else f"page:{page}"
+
+
+def totals_of(rows: Iterable[_Row], rules: Rules) -> Mapping[str, int]:
+    """Totals by page, as a site's rules spell it. Raises BadInput naming the argument, or the line."""
+    totals: dict[str, int] = defaultdict(int)
+    for row in rows:
+        totals[read_page(row.field, row.page.strip(), rules)] += row.views
+    return {page: views for page, views in totals.items() if views}
+
+
+def read_rows(file: Path) -> Sequence[_Row]:
+    """The rows of a CSV of two columns, with or without a head. Raises BadInput naming the line at fault."""
+    rows = []
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             for number, row in enumerate(csv.reader(lines), 1):
@@ -122,15 +142,14 @@ def read_totals(file: Path, rules: Rules) -> Mapping[str, int]:
                     continue
                 if len(row) != 2:
                     raise BadInput("--csv", f"line {number} has {len(row)} columns; write a path, a comma, and its views")
-                page = read_page(f"--csv: line {number}", row[0].strip(), rules)
-                totals[page] = totals.get(page, 0) + whole_number(f"--csv: line {number}", row[1].strip(), 0, MOST_VIEWS)
+                field = f"--csv: line {number}"
+                rows.append(_Row(field, row[0], whole_number(field, row[1].strip(), 0, MOST_VIEWS)))
     except OSError as error:
         raise BadInput("--csv", f"can't read {str(file)!r} ({error.strerror}); name a file that is there") from None
     except (csv.Error, UnicodeDecodeError) as error:
         raise BadInput(
             "--csv", f"{str(file)!r} is no CSV in UTF-8 ({error}); write a line a page: its path, a comma, its views"
         ) from None
-    found = {page: views for page, views in totals.items() if views}
-    if not found:
+    if not any(row.views for row in rows):
         raise BadInput("--csv", f"{str(file)!r} has no views; write a line a page: its path, a comma, its views")
-    return found
+    return rows
