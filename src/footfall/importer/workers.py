@@ -131,9 +131,10 @@ class Workers:
         """Start all workers; each gets a thread that waits for it."""
         self._threads = ThreadPoolExecutor(self._number)
         spawning = multiprocessing.get_context("spawn")  # a fork would copy locks that other threads hold
-        resource_tracker.ensure_running()  # which unblocks signals when it is done, so it is done first
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # workers inherit it: Ctrl-C is for the import alone
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         try:
+            resource_tracker.ensure_running()  # which unblocks signals when it is done, so it is done first
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # workers inherit it: Ctrl-C is for the import alone
             for _ in range(self._number):
                 here, there = spawning.Pipe()
                 process = spawning.Process(target=_work, args=(there, gc.get_threshold()), daemon=True)
