@@ -157,7 +157,9 @@ async def test_progress_is_told_part_by_part(store: Store, of_one: Seen) -> None
     alone: list[int] = []
     await import_log(io.BytesIO(log), MemoryStore(lambda: START), RECIPE_OF_ONE.judge(), progress=alone.append)
     told: list[int] = []
+    of_one.taken = 0
     await import_log(io.BytesIO(log), store, RECIPE_OF_ONE.judge(), progress=told.append, workers=of_one)
+    assert of_one.taken > 20
     assert told == alone
     assert len(told) == 30
 
@@ -165,8 +167,10 @@ async def test_progress_is_told_part_by_part(store: Store, of_one: Seen) -> None
 async def test_two_imports_at_once_count_once(store: Store, of_one: Seen) -> None:
     """One with workers, one without."""
     log = long_log(30 * LINES_OF_A_PART)
+    of_one.taken = 0
     both = [import_log(io.BytesIO(log), store, RECIPE_OF_ONE.judge(), workers=workers) for workers in (of_one, None)]
     await asyncio.gather(*both)
+    assert of_one.taken
     assert await total(store) == 30 * LINES_OF_A_PART
 
 
@@ -176,8 +180,10 @@ async def test_two_imports_at_once_count_once(store: Store, of_one: Seen) -> Non
 async def test_what_was_read_before_a_log_could_not_be_read_on_is_counted(store: Store, of_one: Seen) -> None:
     """All whole parts, though they were under way when it was seen."""
     log = long_log(30 * LINES_OF_A_PART)
+    of_one.taken = 0
     with pytest.raises(BadInput, match=r"^log: can't be read beyond byte"):
         await import_log(Cut(log, len(log) - 10), store, RECIPE_OF_ONE.judge(), workers=of_one)
+    assert of_one.taken > 20
     assert await total(store) == 29 * LINES_OF_A_PART
     assert (await import_log(io.BytesIO(log), store, RECIPE_OF_ONE.judge(), workers=of_one)).counted == LINES_OF_A_PART
 
@@ -215,10 +221,11 @@ async def test_workers_that_are_killed_are_done_without(store: Store, mortal: Se
     ("what", "error"),
     [
         ("multiprocessing.process.BaseProcess.start", OSError(11, "Resource temporarily unavailable")),
+        ("multiprocessing.resource_tracker.ensure_running", OSError(11, "Resource temporarily unavailable")),
         ("multiprocessing.context.BaseContext.Pipe", OSError(24, "Too many open files")),
         ("threading.Thread.start", RuntimeError("can't start new thread")),
     ],
-    ids=["process", "pipe", "thread"],
+    ids=["process", "its keeper", "pipe", "thread"],
 )
 async def test_workers_that_can_not_be_started_are_done_without(
     monkeypatch: pytest.MonkeyPatch, what: str, error: Exception

@@ -123,6 +123,7 @@ async def test_a_stop_in_between_loses_nothing() -> None:
     await asyncio.sleep(0)
     await counter.drain()
     await asyncio.gather(*taken)
+    assert sizes(store)[IDLE_COMMITS:] == [VISITORS // 2] * 2
     with pytest.raises(Draining):
         await counter.count(View(SITE, "/"))
     assert (await count_of(store, "/")).total == VISITORS * (IDLE_COMMITS + 1)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from footfall.errors import BadInput, StoreUnavailable
 from footfall.importer.lines import MAX_LINE_BYTES, Line, Lines, parts_of, read_lines
-from footfall.importer.sums import Sums, judged, sums_of
+from footfall.importer.sums import Sums, judged, places_by_site, sums_of
 from footfall.importer.tally import Summary, Tally
 from footfall.importer.workers import Workers
 from footfall.intake.logs import Format, Judgement, LogJudge, told_format
@@ -34,8 +34,6 @@ FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 10.0
 
 T = TypeVar("T")
-
-_Judged = tuple[Line, Judgement]
 
 #: What workers will say of a part.
 _Offered = Future[dict[str | None, Sums]]
@@ -179,28 +177,27 @@ class Import:
         only = None if form and form.tells_host else self._judge.otherwise
         if form and not form.tells_host and only is None:
             raise BadInput("site", f"the format of the log ({form.name}) names no host; say whose log it is")
-        last_is_cut = not part[-1].is_ended and self._judged(part[-1:], form)[0][1].rule == UNREADABLE
+        last_is_cut = not part[-1].is_ended and self._judged(part[-1:], form)[0].rule == UNREADABLE
         end = part[-1].start if last_is_cut else part[-1].end
-        by_site: dict[str | None, list[_Judged]] = defaultdict(list)
-        if only is None:
-            for each in self._judged(part, form):
-                by_site[each[1].outcome.site].append(each)
-            await self._ask(source, by_site.keys(), end)
-        else:  # all lines are of one site: those that it has already need not be judged
+        lines = part
+        if only is not None:  # all lines are of one site: those that it has already need not be judged
             await self._ask(source, {only}, end)
-            left = [line for line in part if _is_new(line, source.applied[only])]
-            self._tally.pass_over(len(part) - len(left))
-            by_site[only] = self._judged(left, form)
+            lines = [line for line in part if _is_new(line, source.applied[only])]
+            self._tally.pass_over(len(part) - len(lines))
+        judgements = self._judged(lines, form)
+        by_site = places_by_site(judgements)
+        if only is None:
+            await self._ask(source, by_site.keys(), end)
         batch = {}
         furthest = _furthest(source)
-        for site, lines in by_site.items():
+        for site, places in by_site.items():
             applied = furthest if site is None else source.applied[site]
-            new = lines if lines and _is_new(lines[0][0], applied) else [each for each in lines if _is_new(each[0], applied)]
-            self._tally.pass_over(len(lines) - len(new))
-            sums = sums_of([judgement for _, judgement in new])
-            self._tally.take(site, sums, [line for line, _ in new])
-            if new and new[-1][0] is part[-1] and last_is_cut:  # it is left for the next time
-                sums = sums_of([judgement for _, judgement in new[:-1]])
+            new = places if _is_new(lines[places[0]], applied) else [place for place in places if _is_new(lines[place], applied)]
+            self._tally.pass_over(len(places) - len(new))
+            sums = sums_of(judgements, new)
+            self._tally.take(site, sums, lines)
+            if last_is_cut and new and lines[new[-1]] is part[-1]:  # it is left for the next time
+                sums = sums_of(judgements, new[:-1])
             if sums.rules and site is not None and form is not None:
                 batch[site] = sums.batch
         await self._commit(source, end, batch)
@@ -224,8 +221,8 @@ class Import:
         await self._commit(source, end, batch)
         return True
 
-    def _judged(self, lines: Sequence[Line], form: Format | None) -> list[_Judged]:
-        return [*zip(lines, judged(self._judge, form, [line.content for line in lines]), strict=True)]
+    def _judged(self, lines: Sequence[Line], form: Format | None) -> Sequence[Judgement]:
+        return judged(self._judge, form, [line.content for line in lines])
 
     async def _commit(self, source: Source, end: int, batch: Mapping[str, SiteBatch]) -> None:
         """Commit what the lines up to byte `end` come to that have not been committed."""

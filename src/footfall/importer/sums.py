@@ -34,7 +34,7 @@ class Sums(NamedTuple):
         return sum(self.rules.values())
 
 
-def judged(judge: LogJudge, form: Format | None, contents: Iterable[bytes]) -> list[Judgement]:
+def judged(judge: LogJudge, form: Format | None, contents: Iterable[bytes]) -> Sequence[Judgement]:
     """What becomes of lines, given without their ends. A line that is too long, or in no format, is unreadable."""
     decide = judge.judge
     if form is None:
@@ -43,25 +43,28 @@ def judged(judge: LogJudge, form: Format | None, contents: Iterable[bytes]) -> l
     return [decide(read(content) if len(content) <= MAX_LINE_BYTES else None) for content in contents]
 
 
-def sums_by_site(judge: LogJudge, form: Format, contents: Sequence[bytes]) -> dict[str | None, Sums]:
-    """What lines come to, by site; None has those of no site."""
-    judgements = judged(judge, form, contents)
+def places_by_site(judgements: Sequence[Judgement]) -> Mapping[str | None, Sequence[int]]:
+    """Where the judgements of each site stand; None has those of no site."""
     if len({judgement.outcome.site for judgement in judgements}) == 1:  # as nearly always
-        return {judgements[0].outcome.site: sums_of(judgements)}
+        return {judgements[0].outcome.site: range(len(judgements))}
     places: dict[str | None, list[int]] = defaultdict(list)
     for place, judgement in enumerate(judgements):
         places[judgement.outcome.site].append(place)
-    return {site: sums_of([judgements[place] for place in some], some) for site, some in places.items()}
+    return places
 
 
-def sums_of(judgements: Sequence[Judgement], places: Sequence[int] | None = None) -> Sums:
-    """What judgements of one site come to. `places` are their lines', where these do not just follow each other."""
-    rules = Counter([judgement.rule for judgement in judgements])
-    unreadable: list[int] = []
-    if rules[UNREADABLE]:
-        numbers = range(len(judgements)) if places is None else places
-        unreadable = [number for number, each in zip(numbers, judgements, strict=True) if each.rule == UNREADABLE]
-    return Sums(dict(rules), summed([judgement.outcome for judgement in judgements]), unreadable[:MAX_SAMPLES])
+def sums_of(judgements: Sequence[Judgement], places: Sequence[int]) -> Sums:
+    """What those of the judgements come to that stand at these places, all of one site."""
+    some = judgements if len(places) == len(judgements) else [judgements[place] for place in places]
+    rules = Counter([judgement.rule for judgement in some])
+    unreadable = [place for place in places if judgements[place].rule == UNREADABLE] if rules[UNREADABLE] else []
+    return Sums(dict(rules), summed([judgement.outcome for judgement in some]), unreadable[:MAX_SAMPLES])
+
+
+def sums_by_site(judge: LogJudge, form: Format, contents: Sequence[bytes]) -> dict[str | None, Sums]:
+    """What lines come to, by site."""
+    judgements = judged(judge, form, contents)
+    return {site: sums_of(judgements, places) for site, places in places_by_site(judgements).items()}
 
 
 def summed(outcomes: Iterable[View | Drop]) -> SiteBatch:
