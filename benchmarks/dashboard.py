@@ -19,12 +19,12 @@ from benchmarks import BenchmarkError
 from benchmarks.progress import Steps
 from benchmarks.report import Cell, Figure, Gate, Report, at_most
 from footfall.model import DAY, DIMENSIONS, HOUR, OUTCOME, WHOLE_SITE, Section, Tier
-from footfall.reads import Reads
+from footfall.reading.shared_reads import Reads
 from footfall.stores import Store
 from footfall.stores.sqlite import SqliteStore
-from footfall.web.dashboard import LIST_ROWS, PANEL_ROWS
-from footfall.web.dashboard_period import Asked, Period
-from footfall.web.dashboard_reads import MOST_ROWS, DashboardReads
+from footfall.web.dashboard.dashboard import LIST_ROWS, PANEL_ROWS
+from footfall.web.dashboard.period import Asked, Period
+from footfall.web.dashboard.reads import MOST_ROWS, DashboardReads
 
 SITE = "example.com"
 PAGES = 100_000

@@ -23,11 +23,11 @@ from benchmarks import BenchmarkError
 from benchmarks.progress import Steps
 from benchmarks.report import Report, at_least, over_rounds
 from footfall.__main__ import THRESHOLDS
-from footfall.importer import Recipe, Workers, import_log, workers_that_help
-from footfall.intake.logs import LogEntry, format_named
-from footfall.intake.logs.apache import Combined
+from footfall.importing import Recipe, Workers, import_log, workers_that_help
+from footfall.importing.formats import LogEntry, format_named
+from footfall.importing.formats.apache import Combined
 from footfall.model import DEFAULT_RETENTION
-from footfall.site import Rules
+from footfall.rules import Rules
 from footfall.stores import open_store
 
 SITE = "example.com"

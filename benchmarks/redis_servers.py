@@ -17,8 +17,8 @@ from benchmarks.servers import SITE, Books, Launch, Place, Running, StoreWork, s
 from footfall.model import WHOLE_SITE
 from footfall.stores import Clock
 from footfall.stores.redis import RedisStore
-from footfall.stores.redis_scripts import ScriptClock, server_clock
-from footfall.stores.redis_urls import read_url
+from footfall.stores.redis.scripts import ScriptClock, server_clock
+from footfall.stores.redis.server.url import read_url
 from tests.servers import RedisServer
 
 #: Sites of the server that counts for many. Its load names them by their number.

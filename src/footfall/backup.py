@@ -17,7 +17,7 @@ from footfall.errors import BadInput
 from footfall.model import Retention, Section, Tier, oldest_kept
 from footfall.stores import Store
 from footfall.stores.base import VISITOR_GRACE, VISITOR_HOURS
-from footfall.stores.keeping import SITE_KIND, Keeping
+from footfall.stores.retention import SITE_KIND, Keeping
 
 #: The version of the form that is written; only this one is read.
 VERSION = 1

@@ -26,15 +26,15 @@ from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.basereload import BaseReload
 
-from footfall.access import Credentials, Passwords
-from footfall.error_reporting import require_reporter, start_reporting
+from footfall.auth import Credentials, Passwords
 from footfall.errors import FootfallError, SettingError, StoreError
 from footfall.instance import instance_name
-from footfall.logging_setup import set_up_logging
 from footfall.settings import Settings, load_settings, setting_name
 from footfall.stores import open_configured, scheme_of
+from footfall.telemetry.error_reporting import require_reporter, start_reporting
+from footfall.telemetry.logging import set_up_logging
 from footfall.web.app import Front, make_app
-from footfall.web.connection import Connection
+from footfall.web.ingest.connection import Connection
 
 _log = logging.getLogger(__name__)
 

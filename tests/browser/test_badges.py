@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import expect
 
-from footfall.web.badge_text import text_width
-from footfall.web.badges import COLOURS, STYLES, Badge, draw
+from footfall.web.badges.drawing import COLOURS, STYLES, Badge, draw
+from footfall.web.badges.text_width import text_width
 from tests.browser.conftest import Put
 from tests.browser.visiting import DEADLINE, Store, Visitor
 

@@ -12,11 +12,11 @@ import asyncio
 import sys
 import time
 
-from footfall.counter import Counter
-from footfall.metrics import Ledger
+from footfall.counting.counter import Counter
+from footfall.counting.open_batch import Outcome
 from footfall.model import DEFAULT_RETENTION, WHOLE_SITE, View
-from footfall.open_batch import Outcome
 from footfall.stores import open_store
+from footfall.telemetry.ledger import Ledger
 
 SITE = "example.com"
 

@@ -14,8 +14,8 @@ from contextlib import AbstractAsyncContextManager
 from footfall.model import Retention
 from footfall.stores.base import Limits
 from footfall.stores.redis import Pieces, RedisStore
-from footfall.stores.redis_scripts import ScriptClock
-from footfall.stores.redis_urls import read_url
+from footfall.stores.redis.scripts import ScriptClock
+from footfall.stores.redis.server.url import read_url
 from tests.servers import Engine, RedisServer
 from tests.servers.cluster import RedisCluster
 from tests.servers.sentinel import RedisWithSentinels

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from footfall.access.credentials import KINDS as CREDENTIALS
-from footfall.access.credentials import SESSIONS
-from footfall.access.passwords import KIND as PASSWORD
+from footfall.auth.credentials import KINDS as CREDENTIALS
+from footfall.auth.credentials import SESSIONS
+from footfall.auth.passwords import KIND as PASSWORD
 from footfall.backup import KINDS, PARTS, Sums, back_up, read_backup, restore
 from footfall.errors import BadInput
 from footfall.model import DAY, DEFAULT_RETENTION, HOUR, WHOLE_SITE, Section, Tier
-from footfall.sites import KIND as SITE_KIND
+from footfall.registry.sites import KIND as SITE_KIND
 from footfall.stores import Store
 from footfall.stores.memory import MemoryStore
 from tests.contract.conftest import OTHER_SITE, SHORT, SITE, START, Clock, Writer

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from footfall.counter import Counter
-from footfall.metrics import Ledger
+from footfall.counting.counter import Counter
+from footfall.counting.open_batch import Outcome, Settled
 from footfall.model import WHOLE_SITE, Batch, Count, SiteBatch, Span, Tier, View
-from footfall.open_batch import Outcome, Settled
 from footfall.stores import Store
+from footfall.telemetry.ledger import Ledger
 from tests.contract.conftest import SITE, Backend, Clock, Writer, count_of, placed
 
 COUNT_VIEWS = Path(__file__).with_name("count_views.py")

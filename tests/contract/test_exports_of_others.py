@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 
 from footfall.errors import BadInput
-from footfall.importer.exports import ROWS_AT_ONCE, ExportImport, Found, Kind, kind_of
+from footfall.importing.exports import ROWS_AT_ONCE, ExportImport, Found, Kind, kind_of
 from footfall.intake.addresses import Addresses
 from footfall.intake.agents import Agents
 from footfall.intake.countries import Countries
@@ -17,7 +17,7 @@ from footfall.intake.request import Intake, Means
 from footfall.intake.traits import TraitReader
 from footfall.intake.visitors import Visitors
 from footfall.model import DAY, OUTCOME, WHOLE_SITE, Section, Span, Tier
-from footfall.site import Rules, Site
+from footfall.rules import Rules, Site
 from footfall.stores import Store
 from tests.contract.conftest import SITE, START, Clock, bucket_of, count_of
 from tests.contract.test_dump import dumped

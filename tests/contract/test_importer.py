@@ -14,7 +14,7 @@ from typing import cast
 import pytest
 
 from footfall.errors import BadInput, StoreUnavailable
-from footfall.importer import MAX_LINE_BYTES, PART_BYTES, PART_LINES, Sample, Summary, import_log, open_log, writer_of
+from footfall.importing import MAX_LINE_BYTES, PART_BYTES, PART_LINES, Sample, Summary, import_log, open_log, writer_of
 from footfall.model import OUTCOME, PERIODS, WHOLE_SITE, Batch, DropReason, Receipt, Tier
 from footfall.stores import Store
 from tests.contract.conftest import OTHER_SITE, SITE, START, Clock, bucket_of, count_of, utc

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from footfall.errors import BadInput
-from footfall.importer import DryRun, import_log
+from footfall.importing import DryRun, import_log
 from footfall.model import DropReason
 from footfall.stores import Store
 from tests.contract.conftest import OTHER_SITE, SITE

@@ -18,11 +18,11 @@ from typing import cast
 import pytest
 
 from footfall.errors import BadInput, StoreUnavailable
-from footfall.importer import MAX_LINE_BYTES, Summary, Workers, import_log, lines
-from footfall.importer.lines import Line
-from footfall.importer.sums import Sums
-from footfall.importer.workers import LARGE_BYTES, PARTS_ALONE
-from footfall.intake.logs import Format, format_named
+from footfall.importing import MAX_LINE_BYTES, Summary, Workers, import_log, lines
+from footfall.importing.formats import Format, format_named
+from footfall.importing.lines import Line
+from footfall.importing.sums import Sums
+from footfall.importing.workers import LARGE_BYTES, PARTS_ALONE
 from footfall.model import DAY
 from footfall.stores import Store
 from footfall.stores.memory import MemoryStore

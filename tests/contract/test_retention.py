@@ -10,7 +10,7 @@ import pytest
 
 from footfall.model import DAY, HOUR, MINUTE, WHOLE_SITE, Section, SiteBatch, Span, Tier
 from footfall.stores import Store
-from footfall.stores.keeping import SITE_KIND
+from footfall.stores.retention import SITE_KIND
 from tests.contract.conftest import OTHER_SITE, SHORT, SITE, START, Clock, Place, Writer, bucket_of, count_of
 from tests.contract.test_details import traits
 from tests.contract.test_dump import dumped

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from footfall.web.badges import COLOURS, STYLES, Badge, draw, read_colour
-from footfall.web.counters import LABEL_COLOUR, NUMBERS, SHOWN
+from footfall.web.badges.drawing import COLOURS, STYLES, Badge, draw, read_colour
+from footfall.web.badges.endpoints import LABEL_COLOUR, NUMBERS, SHOWN
 from tests.docs.tracked import ROOT
 
 FOLDER = ROOT / "docs" / "images" / "badges"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import Metric
 
-from footfall.metrics import Ledger
 from footfall.model import Drop, DropReason
+from footfall.telemetry.ledger import Ledger
 from tests.docs.test_links import anchors
 from tests.monitoring.prometheus import alerts
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from footfall.access import read_scope
+from footfall.auth import read_scope
 from footfall.settings import load_settings
 from footfall.web.app import Front, Parts, build, make_app
 

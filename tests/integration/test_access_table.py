@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from footfall.access import Caller
+from footfall.auth import Caller
 from footfall.web.routes import ROUTES, Needs, Row
 from tests.integration.in_process import CHROME, SITE, InProcess, running
 
@@ -178,7 +178,7 @@ def test_the_table_names_every_need() -> None:
 )
 def test_scopes_say_what_they_say(scopes: tuple[str, ...], reads: bool, writes: bool) -> None:
     """And nothing more."""
-    from footfall.access import read_scope
+    from footfall.auth import read_scope
 
     caller = Caller("token", frozenset(map(read_scope, scopes)))
     assert (caller.may_read("a.example"), caller.may_write("a.example")) == (reads, writes)

@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 
 from footfall.settings import load_settings
 from footfall.web.app import make_app
-from footfall.web.connection import Connection
+from footfall.web.ingest.connection import Connection
 from tests.integration.asking import ask
 from tests.integration.test_malformed import HEADERS, QUERIES
 from tests.servers import HOST, FootfallServer

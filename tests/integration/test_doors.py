@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from footfall.access.passwords import MAX_ATTEMPTS
+from footfall.auth.passwords import MAX_ATTEMPTS
 from footfall.errors import StoreUnavailable
-from footfall.web.forms import DOOR_BYTES
+from footfall.web.dashboard.forms import DOOR_BYTES
 from tests.integration.in_process import SITE, InProcess, running
 
 PASSWORD = "correct horse battery"

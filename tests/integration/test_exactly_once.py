@@ -11,12 +11,12 @@ import itertools
 
 import pytest
 
-from footfall.counter import Counter
-from footfall.metrics import Ledger
+from footfall.counting.counter import Counter
+from footfall.counting.open_batch import Outcome, Settled
 from footfall.model import WHOLE_SITE, View
-from footfall.open_batch import Outcome, Settled
 from footfall.stores.redis import RedisStore
-from footfall.stores.redis_urls import read_url
+from footfall.stores.redis.server.url import read_url
+from footfall.telemetry.ledger import Ledger
 from tests.servers import RedisServer, TcpProxy
 
 SITE = "example.com"

@@ -14,7 +14,7 @@ import pytest
 from footfall.errors import StoreUnavailable
 from footfall.export import ROWS_AT_ONCE
 from footfall.model import Batch, Section, SiteBatch, Tier
-from footfall.web.export_api import MOST_AT_ONCE
+from footfall.web.api.export import MOST_AT_ONCE
 from tests.contract.conftest import START, Clock
 from tests.contract.test_details import traits
 from tests.contract.test_dump import dumped

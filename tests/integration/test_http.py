@@ -10,7 +10,7 @@ import pytest
 
 from footfall.settings import load_settings
 from footfall.web.app import Front, make_app
-from footfall.web.count import PIXEL
+from footfall.web.ingest.count import PIXEL
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
 GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"

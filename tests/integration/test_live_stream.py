@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from footfall.live import MAX_WATCHERS_OF_AN_ADDRESS
-from footfall.web.live import RETRY_AFTER, RETRY_AT_END_MS, RETRY_MS
+from footfall.reading.live import MAX_WATCHERS_OF_AN_ADDRESS
+from footfall.web.api.live import RETRY_AFTER, RETRY_AT_END_MS, RETRY_MS
 from tests.integration.asking import SITE, view
 from tests.integration.conftest import Start
 from tests.integration.in_process import SITE as SITE_HERE

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from footfall.intake.logs.apache import Combined
+from footfall.importing.formats.apache import Combined
 from footfall.model import Drop, DropReason, View
 from footfall.settings import load_settings
 from footfall.web.app import make_app

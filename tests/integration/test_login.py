@@ -10,9 +10,9 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 
-from footfall.access import Passwords
-from footfall.access.credentials import SESSION_SECONDS
-from footfall.access.passwords import ATTEMPT_SECONDS, INVITATION_SECONDS, MAX_ATTEMPTS, MAX_ATTEMPTS_OF_ALL
+from footfall.auth import Passwords
+from footfall.auth.credentials import SESSION_SECONDS
+from footfall.auth.passwords import ATTEMPT_SECONDS, INVITATION_SECONDS, MAX_ATTEMPTS, MAX_ATTEMPTS_OF_ALL
 from tests.contract.conftest import Clock
 from tests.integration.in_process import SITE, InProcess, running
 
@@ -236,7 +236,7 @@ async def test_secrets_are_kept_hashed(app: InProcess) -> None:
 
 async def test_what_another_instance_made_is_known_at_once(app: InProcess) -> None:
     """The request after a log-in may reach another instance."""
-    from footfall.access import Credentials
+    from footfall.auth import Credentials
 
     other = Credentials(app.parts.store, time.time)
     made = await other.make_session()

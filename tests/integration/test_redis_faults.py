@@ -12,14 +12,14 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from footfall.counter import Counter
-from footfall.metrics import Ledger
+from footfall.counting.counter import Counter
+from footfall.counting.open_batch import Outcome
 from footfall.model import Span, Tier, View
-from footfall.open_batch import Outcome
 from footfall.stores.redis import RedisStore
-from footfall.stores.redis_keys import site_key
-from footfall.stores.redis_scripts import ScriptClock
-from footfall.stores.redis_urls import read_url
+from footfall.stores.redis.keys import site_key
+from footfall.stores.redis.scripts import ScriptClock
+from footfall.stores.redis.server.url import read_url
+from footfall.telemetry.ledger import Ledger
 from tests.integration.asking import SITE, ask, is_ready, view
 from tests.integration.conftest import LookAfter
 from tests.integration.loading import PLAIN, blocking, under_load, wait_counted_on

@@ -17,9 +17,9 @@ from schemathesis import Case, GenerationMode, checks
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks as conformance
 
-from footfall.web.openapi import make_document
-from footfall.web.operations import ENCLOSED
-from footfall.web.operations_pages import OPERATIONS
+from footfall.web.api.openapi import make_document
+from footfall.web.api.operations import ENCLOSED
+from footfall.web.api.operations_pages import OPERATIONS
 from tests.integration.in_process import SITE, InProcess, running
 
 #: Requests that an operation is sent by each caller; FOOTFALL_TEST_EXAMPLES says how many where there is more time.

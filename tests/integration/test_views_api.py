@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from footfall.errors import StoreUnavailable
-from footfall.web.views_api import MAX_BYTES, MAX_ITEMS
+from footfall.web.api.views import MAX_BYTES, MAX_ITEMS
 from tests.integration.in_process import CHROME, SITE, InProcess, running
 
 VIEWS = f"/api/v1/sites/{SITE}/views"

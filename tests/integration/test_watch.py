@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from footfall.commands.watch import BAR_LINES, PLAIN_STEPS, STEPS, bars, picture
-from footfall.live import Event, PageViews, Share
+from footfall.reading.live import Event, PageViews, Share
 from tests.integration.commands import (
     PATIENCE,
     SITE,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from footfall.metrics import Ledger
 from footfall.model import Drop, DropReason
+from footfall.telemetry.ledger import Ledger
 from tests.monitoring.prometheus import DASHBOARD, metrics_in, rules
 
 BOARD: dict[str, Any] = json.loads(DASHBOARD.read_text("utf-8"))

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from footfall.importer import Follow, Import, Summary
+from footfall.importing import Follow, Import, Summary
 from footfall.model import WHOLE_SITE
 from footfall.stores import Store
 from footfall.stores.memory import MemoryStore

@@ -13,7 +13,7 @@ from footfall.intake.request import Intake, Means
 from footfall.intake.traits import TraitReader
 from footfall.intake.visitors import Visitors
 from footfall.model import DAY, DIMENSIONS, Drop, View
-from footfall.site import Rules, Site
+from footfall.rules import Rules, Site
 
 SITE = "example.com"
 CHROME = b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from footfall.importer import Recipe
+from footfall.importing import Recipe
+from footfall.importing.judging import LogJudge
 from footfall.intake.addresses import Addresses
 from footfall.intake.agents import Agents
 from footfall.intake.countries import Countries
 from footfall.intake.limits import Openers, Rates
-from footfall.intake.logs import LogJudge
 from footfall.intake.request import Intake, Means
 from footfall.intake.traits import TraitReader
 from footfall.intake.visitors import Visitors
-from footfall.site import Rules, Site
+from footfall.rules import Rules, Site
 
 _AGENTS = Agents()
 _TRAITS = TraitReader()

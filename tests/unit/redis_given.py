@@ -21,8 +21,8 @@ from footfall.model import (
 )
 from footfall.stores.base import Limits
 from footfall.stores.redis import Pieces, RedisStore
-from footfall.stores.redis_scripts import ScriptClock
-from footfall.stores.redis_urls import read_url
+from footfall.stores.redis.scripts import ScriptClock
+from footfall.stores.redis.server.url import read_url
 from tests.servers import RedisServer
 
 SITE = "example.com"

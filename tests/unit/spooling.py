@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from footfall.counter import Counter
+from footfall.counting.counter import Counter
+from footfall.counting.spool import Spool
 from footfall.errors import StoreUnavailable
-from footfall.metrics import Ledger
 from footfall.model import Batch, Counts, Receipt, SiteBatch
-from footfall.spool import Spool
 from footfall.stores.memory import MemoryStore
+from footfall.telemetry.ledger import Ledger
 from tests.contract.conftest import OTHER_SITE, SITE, Clock
 
 #: How long, in seconds, something that does not depend on a clock may take to come about on a busy machine.

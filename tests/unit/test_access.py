@@ -7,8 +7,8 @@ from collections import Counter as Tally
 
 import pytest
 
-from footfall.access import ADMIN, Caller, Credentials, Passwords, TooManyAttempts, read_scope
-from footfall.access.passwords import MAX_ATTEMPTS, MAX_ATTEMPTS_OF_ALL
+from footfall.auth import ADMIN, Caller, Credentials, Passwords, TooManyAttempts, read_scope
+from footfall.auth.passwords import MAX_ATTEMPTS, MAX_ATTEMPTS_OF_ALL
 from footfall.errors import BadInput
 from footfall.model import DAY, Document
 from footfall.stores.memory import MemoryStore

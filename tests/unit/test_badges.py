@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from footfall.errors import BadInput
-from footfall.web.badge_text import text_width
-from footfall.web.badges import COLOURS, MAX_LABEL, STYLES, Badge, contrast, draw, read_colour, read_label, text_colour
-from footfall.web.counters import LABEL_COLOUR, SHOWN, written
+from footfall.web.badges.drawing import COLOURS, MAX_LABEL, STYLES, Badge, contrast, draw, read_colour, read_label, text_colour
+from footfall.web.badges.endpoints import LABEL_COLOUR, SHOWN, written
+from footfall.web.badges.text_width import text_width
 
 SVG = "{http://www.w3.org/2000/svg}"
 styles = pytest.mark.parametrize("style", STYLES)

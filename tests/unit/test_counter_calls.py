@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from footfall.counter import Counter
+from footfall.counting.counter import Counter
+from footfall.counting.open_batch import Outcome, Settled
 from footfall.errors import NotAcknowledged, StoreUnusable
 from footfall.model import View
-from footfall.open_batch import Outcome, Settled
 from tests.contract.conftest import SITE, count_of
 from tests.unit.counting import Books, FailingStore, WatchedStore
 

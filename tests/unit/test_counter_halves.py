@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from footfall.counter import BUSY_VIEWS, Counter
+from footfall.counting.counter import BUSY_VIEWS, Counter
+from footfall.counting.halving import IDLE_COMMITS, IDLE_SECONDS
 from footfall.errors import Draining
-from footfall.halving import IDLE_COMMITS, IDLE_SECONDS
 from footfall.model import Batch, Receipt, View
 from tests.contract.conftest import SITE, count_of
 from tests.unit.counting import Books, WatchedStore

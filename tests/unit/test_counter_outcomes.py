@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-from footfall.counter import FLUSH_SECONDS, Counter
+from footfall.counting.counter import FLUSH_SECONDS, Counter
+from footfall.counting.open_batch import OpenSite, Outcome, Settled
 from footfall.errors import NotAcknowledged, StoreUnavailable
 from footfall.model import (
     DUPLICATE,
@@ -22,7 +23,6 @@ from footfall.model import (
     Tier,
     View,
 )
-from footfall.open_batch import OpenSite, Outcome, Settled
 from tests.contract.conftest import OTHER_SITE, SITE, START, count_of
 from tests.unit.counting import Books, FailingStore, WatchedStore
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from footfall.errors import BadInput
 from footfall.model import DAY, HOUR, PERIODS, DropReason, Span, Tier
-from footfall.web.dashboard_drawing import HEIGHT, Point, draw_chart, line_step, spark
-from footfall.web.dashboard_period import NAMES, Asked, period_of, read_asked
-from footfall.web.dashboard_reads import less, ordered
-from footfall.web.dashboard_words import change, ledger_rows, percent
+from footfall.web.dashboard.charts import HEIGHT, Point, draw_chart, line_step, spark
+from footfall.web.dashboard.period import NAMES, Asked, period_of, read_asked
+from footfall.web.dashboard.reads import less, ordered
+from footfall.web.dashboard.words import change, ledger_rows, percent
 
 #: Tuesday, 24 November 2026, 11:20:35 UTC.
 NOW = calendar.timegm((2026, 11, 24, 11, 20, 35))

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from footfall.model import DIMENSIONS, OUTCOME, WHOLE_SITE, Batch, Section, SiteBatch, Tier
-from footfall.web.dashboard_period import day_text
+from footfall.web.dashboard.period import day_text
 from tests.integration.in_process import InProcess, running
 
 PUBLIC = "public.example"

@@ -18,8 +18,8 @@ import sentry_sdk
 import structlog
 
 from footfall import __version__
-from footfall.error_reporting import EVENTS_PER_MINUTE, MAX_TEXT, Scrubber, start_reporting
 from footfall.errors import SettingError
+from footfall.telemetry.error_reporting import EVENTS_PER_MINUTE, MAX_TEXT, Scrubber, start_reporting
 from tests.contract.conftest import Clock
 from tests.servers import FootfallServer, wait_until
 

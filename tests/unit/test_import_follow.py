@@ -15,8 +15,8 @@ from typing import cast
 import pytest
 
 from footfall.errors import BadInput, StoreUnavailable
-from footfall.importer import import_log, open_log
-from footfall.importer.following import LINGER_SECONDS, MISSING_SECONDS, POLL_SECONDS
+from footfall.importing import import_log, open_log
+from footfall.importing.following import LINGER_SECONDS, MISSING_SECONDS, POLL_SECONDS
 from footfall.model import Batch, Receipt
 from footfall.stores import Store
 from footfall.stores.memory import MemoryStore

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from footfall.importer.following import BESIDE_SECONDS, LINGER_SECONDS
+from footfall.importing.following import BESIDE_SECONDS, LINGER_SECONDS
 from tests.unit.following import Scene, once
 
 HAPPENINGS = st.lists(

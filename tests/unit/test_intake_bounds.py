@@ -10,7 +10,7 @@ import pytest
 from footfall.intake.pages import page_of
 from footfall.intake.query import MAX_QUERY_BYTES, QueryReader
 from footfall.intake.traits import Evidence, TraitReader
-from footfall.site import Rules, Site
+from footfall.rules import Rules, Site
 from tests.unit.judging import bench
 
 #: What a few thousand things that are remembered may take, in bytes: each is at most some kilobytes long.

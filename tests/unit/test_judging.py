@@ -17,7 +17,7 @@ from footfall.intake.limits import NEW_PAGES_OF_AN_ADDRESS
 from footfall.intake.query import read_query
 from footfall.intake.request import HOME_STEPS, STEPS, TRUSTED_STEPS
 from footfall.model import DAY, Drop, DropReason, View
-from footfall.site import Rules
+from footfall.rules import Rules
 from tests.unit.judging import NOON, SITE, Bench, bench
 
 #: A bench with every rule and every means on.

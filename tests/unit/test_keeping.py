@@ -14,11 +14,12 @@ import redis
 
 from footfall.errors import BadInput, StoreUnavailable
 from footfall.model import DAY, DEFAULT_RETENTION, HOUR, MINUTE, Document, SiteBatch, Tier
-from footfall.site import LONGEST_DURATION, RETENTION_RULES, Rules
-from footfall.stores import keeping, redis_keeping
-from footfall.stores.keeping import SITE_KIND, Keeping
+from footfall.rules import LONGEST_DURATION, RETENTION_RULES, Rules
+from footfall.stores import retention as keeping
 from footfall.stores.redis import Pieces, RedisStore
-from footfall.stores.redis_keeping import SiteKeeping
+from footfall.stores.redis import retention as redis_keeping
+from footfall.stores.redis.retention import SiteKeeping
+from footfall.stores.retention import SITE_KIND, Keeping
 from footfall.stores.sqlite import SqliteStore
 from tests.contract.conftest import Clock as ContractClock
 from tests.contract.conftest import Writer as ContractWriter

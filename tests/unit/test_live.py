@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from footfall.errors import StoreUnavailable
-from footfall.live import MAX_WATCHED_PAGES, MAX_WATCHERS_OF_AN_ADDRESS, PHASE, Live, TooManyWatchers
 from footfall.model import WHOLE_SITE, Batch, Counts, SiteBatch, Span
+from footfall.reading.live import MAX_WATCHED_PAGES, MAX_WATCHERS_OF_AN_ADDRESS, PHASE, Live, TooManyWatchers
 from footfall.stores.memory import MemoryStore
 from tests.contract.conftest import SITE, START, Clock
 

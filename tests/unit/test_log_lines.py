@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footfall.importer import MAX_LINE_BYTES
-from footfall.importer.lines import Line, read_lines
+from footfall.importing import MAX_LINE_BYTES
+from footfall.importing.lines import Line, read_lines
 
 
 class Growing:

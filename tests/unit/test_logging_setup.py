@@ -16,7 +16,7 @@ import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footfall.logging_setup import set_up_logging, without_control_characters
+from footfall.telemetry.logging import set_up_logging, without_control_characters
 
 pytestmark = pytest.mark.usefixtures("logging_as_before")
 

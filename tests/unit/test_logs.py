@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footfall.intake.logs import LogEntry
-from footfall.intake.logs.apache import Combined
-from footfall.intake.logs.judging import RULES, Judgement
+from footfall.importing.formats import LogEntry
+from footfall.importing.formats.apache import Combined
+from footfall.importing.judging import RULES, Judgement
 from footfall.intake.visitors import Visitors
 from footfall.model import DAY, DIMENSIONS, Drop, DropReason, View
-from footfall.site import Rules
+from footfall.rules import Rules
 from tests.unit.logs_given import judge_of
 
 SITE = "semicomplete.com"

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from footfall.errors import BadInput
-from footfall.intake.logs import Format, LogEntry, apache, format_named, known_formats, told_format
-from footfall.intake.logs.alb import Alb
-from footfall.intake.logs.apache import VhostCombined
-from footfall.intake.logs.json_lines import CaddyJson, NginxJson
+from footfall.importing.formats import Format, LogEntry, apache, format_named, known_formats, told_format
+from footfall.importing.formats.alb import Alb
+from footfall.importing.formats.apache import VhostCombined
+from footfall.importing.formats.json_lines import CaddyJson, NginxJson
 from footfall.model import Drop, View
 from tests.unit.logs_given import judge_of
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from footfall.errors import BadInput
-from footfall.intake.logs import LogEntry, format_named
-from footfall.intake.logs.patterns import MAX_PATTERN_LENGTH, Pattern
+from footfall.importing.formats import LogEntry, format_named
+from footfall.importing.formats.patterns import MAX_PATTERN_LENGTH, Pattern
 
 AT = 1773840330  # 2026-03-18 13:25:30 UTC
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

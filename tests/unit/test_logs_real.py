@@ -13,8 +13,9 @@ from urllib.parse import quote
 
 import pytest
 
-from footfall.intake.logs import Judgement, LogEntry
-from footfall.intake.logs.apache import Combined
+from footfall.importing.formats import LogEntry
+from footfall.importing.formats.apache import Combined
+from footfall.importing.judging import Judgement
 from footfall.intake.request import Intake
 from footfall.model import Drop, DropReason, View
 from tests.unit.logs_given import intake_of, judge_of

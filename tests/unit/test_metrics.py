@@ -11,8 +11,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from footfall import __version__
-from footfall.metrics import Ledger
 from footfall.model import Drop, DropReason
+from footfall.telemetry.ledger import Ledger
 from tests.unit.spooling import Bench, until
 
 #: Keeps books in the shared folder, says that it has, and waits for the end of its input.

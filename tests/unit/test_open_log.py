@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from footfall.errors import BadInput
-from footfall.importer import Lines, open_log
-from footfall.importer.opening import first_line
+from footfall.importing import Lines, open_log
+from footfall.importing.log_file import first_line
 
 SAMPLE = (Path(__file__).parents[1] / "data" / "access-sample.log").read_bytes()
 

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from footfall.web.docs import page_of, type_words
-from footfall.web.openapi import make_document
-from footfall.web.operations import ENCLOSED
-from footfall.web.operations_pages import OPERATIONS
+from footfall.web.api.docs import page_of, type_words
+from footfall.web.api.openapi import make_document
+from footfall.web.api.operations import ENCLOSED
+from footfall.web.api.operations_pages import OPERATIONS
 from footfall.web.problems import PROBLEM_TYPE
 from footfall.web.rendering import Renderer
 from footfall.web.routes import ROUTES, Needs
@@ -48,7 +48,7 @@ def values(schema: object, key: str) -> Iterator[Any]:
 
 
 def test_it_has_every_row_of_the_route_table_and_no_other(document: dict[str, Any]) -> None:
-    """An address that is added is documented, for each of its methods, or this fails: give it a row in web/operations.py."""
+    """An address that is added is documented, for each of its methods, or this fails: give it a row in web/api/operations.py."""
     served = {(row.path, method) for row in ROUTES for method in row.methods or DECIDED.get(row.path, {"GET"})}
     assert {(path, method) for path, method, _ in operations(document)} == served
     assert len(OPERATIONS) == len(served)

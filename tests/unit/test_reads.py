@@ -9,7 +9,7 @@ import pytest
 
 from footfall.errors import StoreUnavailable
 from footfall.model import PERIODS, Batch, Counts, SiteBatch, Span, Tier, TopPages
-from footfall.reads import LONGEST_SECONDS, REUSE, Reads
+from footfall.reading.shared_reads import LONGEST_SECONDS, REUSE, Reads
 from footfall.stores.memory import MemoryStore
 from tests.contract.conftest import SITE, Clock
 

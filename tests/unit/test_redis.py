@@ -10,7 +10,7 @@ import pytest
 from footfall.errors import SettingError
 from footfall.model import DAY, HOUR, WHOLE_SITE, Batch, SiteBatch, Span, Tier
 from footfall.stores.redis import Pieces, RedisStore
-from footfall.stores.redis_keys import SLOTS, documents_key, ping_key, site_key, sites_key, slot_of
+from footfall.stores.redis.keys import SLOTS, documents_key, ping_key, site_key, sites_key, slot_of
 from tests.servers import RedisServer
 from tests.unit.redis_given import EVENT, SITE, START, Clock, Writer, calls_of, key_named, keys_of, store_at, total_of, views_of
 

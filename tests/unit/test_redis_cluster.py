@@ -10,7 +10,7 @@ import pytest
 from footfall.errors import StoreError, StoreUnavailable, StoreUnusable
 from footfall.model import WHOLE_SITE, Batch, Count, SiteBatch
 from footfall.stores.redis import RedisStore
-from footfall.stores.redis_keys import site_key, slot_of
+from footfall.stores.redis.keys import site_key, slot_of
 from tests.servers import RedisServer
 from tests.servers.cluster import RedisCluster
 from tests.unit.redis_given import EVENT, SITE, Clock, Writer, keys_of, numbers_of, store_at, total_of

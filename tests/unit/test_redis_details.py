@@ -10,7 +10,7 @@ from footfall.errors import StoreUnavailable
 from footfall.model import DAY, HOUR, PRESENCE_MINUTES, WHOLE_SITE, Batch, Section, SiteBatch, Span, Tier
 from footfall.stores.base import VISITOR_GRACE, VISITOR_HOURS, Limits
 from footfall.stores.redis import Pieces, RedisStore
-from footfall.stores.redis_keys import documents_key, site_key, sites_key, slot_of
+from footfall.stores.redis.keys import documents_key, site_key, sites_key, slot_of
 from tests.servers import RedisServer
 from tests.servers.proxy import TcpProxy
 from tests.unit.redis_given import (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from footfall.errors import SettingError
-from footfall.stores.redis_urls import Address, Kind, Login, Place, Tls, read_url
+from footfall.stores.redis.server.url import Address, Kind, Login, Place, Tls, read_url
 
 SECRET = "s3cret/at?the#door@night"
 ESCAPED = "s3cret%2Fat%3Fthe%23door%40night"

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 import structlog
 
-from footfall.counter import Counter
+from footfall.counting.counter import Counter
 from footfall.errors import NotAcknowledged, StoreUnavailable
 from footfall.intake.request import Intake
-from footfall.logging_setup import set_up_logging
-from footfall.metrics import Ledger
 from footfall.model import Batch, Receipt, View
 from footfall.settings import load_settings
 from footfall.stores.memory import MemoryStore
+from footfall.telemetry.ledger import Ledger
+from footfall.telemetry.logging import set_up_logging
 from footfall.web.app import Front, make_app
 
 OURS = re.compile(r"[0-9a-f]{32}")

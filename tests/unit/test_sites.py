@@ -10,10 +10,10 @@ import pytest
 from footfall.errors import BadInput, StoreUnavailable
 from footfall.intake.visitors import Visitors
 from footfall.model import DAY, Document
-from footfall.salts import Salts
-from footfall.shares import REPEAT_SECONDS, ROW_SECONDS, Shares
-from footfall.site import Rules, Visibility
-from footfall.sites import Sites
+from footfall.registry.instances import REPEAT_SECONDS, ROW_SECONDS, Shares
+from footfall.registry.salts import Salts
+from footfall.registry.sites import Sites
+from footfall.rules import Rules, Visibility
 from footfall.stores.base import VISITOR_GRACE
 from footfall.stores.memory import MemoryStore
 from tests.contract.conftest import Clock

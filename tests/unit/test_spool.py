@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from footfall.counting.spool import LONGEST_PAUSE, Spool, StoreTime
 from footfall.errors import SettingError, StoreUnavailable
 from footfall.model import Batch, Tier
-from footfall.spool import LONGEST_PAUSE, Spool, StoreTime
 from tests.contract.conftest import OTHER_SITE, SITE, START, Clock, bucket_of
 from tests.unit.spooling import Bench, part, until
 
@@ -322,7 +322,7 @@ async def test_a_replay_cut_off_by_the_end_is_not_counted_twice(bench: Bench) ->
 
 def test_what_is_on_disk_can_be_read_by_the_next_version() -> None:
     """The form of a batch on disk is a contract with every spool file that was ever left behind."""
-    from footfall.spool.files import decoded, encoded
+    from footfall.counting.spool_files import decoded, encoded
 
     batch = Batch("w", 7, {SITE: part(3, timed={("/t", 5): 2}, events={"an-event-id-of-a": ("/e", None)})})
     first_part = [SITE, [["/a", 3]], [["/t", 5, 2]], [["an-event-id-of-a", "/e", None]]]

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from footfall.counter import Counter
+from footfall.counting.counter import Counter
+from footfall.counting.open_batch import Outcome
 from footfall.errors import NotAcknowledged
-from footfall.metrics import Ledger
 from footfall.model import Tier, View
-from footfall.open_batch import Outcome
+from footfall.telemetry.ledger import Ledger
 from tests.contract.conftest import SITE, START, Clock, bucket_of
 from tests.unit.spooling import Bench, part, until
 

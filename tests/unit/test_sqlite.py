@@ -12,11 +12,12 @@ import pytest
 
 from footfall.errors import StoreError, StoreUnavailable, StoreUnusable
 from footfall.model import PERIODS, WHOLE_SITE, Batch, Section, SiteBatch, Span, Tier
-from footfall.stores import sqlite, sqlite_site
-from footfall.stores import sqlite_detail_sql as detail_sql
-from footfall.stores import sqlite_sql as sql
+from footfall.stores import sqlite
 from footfall.stores.sqlite import SqliteStore
-from footfall.stores.sqlite_schema import translate
+from footfall.stores.sqlite import site_row as sqlite_site
+from footfall.stores.sqlite import statements as sql
+from footfall.stores.sqlite.details import statements as detail_sql
+from footfall.stores.sqlite.schema import translate
 from tests.contract.conftest import OTHER_SITE, SITE, START, Clock, Writer, count_of
 from tests.contract.test_details import visited
 

@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from footfall.model import DAY, HOUR, MINUTE, PERIODS, WHOLE_SITE, SiteBatch, Span, Tier
-from footfall.stores import sqlite_detail_sql as sql
-from footfall.stores import sqlite_details, sqlite_site, sqlite_traits, sqlite_upkeep, sqlite_waiting
 from footfall.stores.base import VISITOR_GRACE, Limits
 from footfall.stores.sqlite import SqliteStore
+from footfall.stores.sqlite import site_row as sqlite_site
+from footfall.stores.sqlite import upkeep as sqlite_upkeep
+from footfall.stores.sqlite.details import folding as sqlite_details
+from footfall.stores.sqlite.details import limits as sqlite_traits
+from footfall.stores.sqlite.details import pending as sqlite_waiting
+from footfall.stores.sqlite.details import statements as sql
 from tests.contract.conftest import BACKENDS, SHORT, SITE, START, Clock, Writer, count_of
 from tests.contract.test_against_specification import compare
 from tests.contract.test_details import REFERRER, traits, unique, values, views, visited

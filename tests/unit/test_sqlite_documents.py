@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from footfall.stores.sqlite import SqliteStore
-from footfall.stores.sqlite_documents import EXPIRY_SECONDS, SCRUB_SECONDS
+from footfall.stores.sqlite.documents import EXPIRY_SECONDS, SCRUB_SECONDS
 from tests.contract.conftest import START, Clock, Writer
 
 SECRET = b"a-salt-of-the-day"

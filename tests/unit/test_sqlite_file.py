@@ -12,9 +12,10 @@ import pytest
 
 from footfall.errors import StoreError, StoreUnavailable, StoreUnusable
 from footfall.model import PERIODS, WHOLE_SITE, Count, SiteBatch, Tier
-from footfall.stores import sqlite, sqlite_schema
+from footfall.stores import sqlite
 from footfall.stores.sqlite import SqliteStore
-from footfall.stores.sqlite_schema import APPLICATION_ID, MIGRATIONS
+from footfall.stores.sqlite import schema as sqlite_schema
+from footfall.stores.sqlite.schema import APPLICATION_ID, MIGRATIONS
 from tests.contract.conftest import SITE, START, Clock, Writer, bucket_of, count_of
 from tests.contract.test_details import visited
 

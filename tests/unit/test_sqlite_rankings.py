@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from footfall.model import WHOLE_SITE, Section, Span, Tier
-from footfall.stores import sqlite_rankings
 from footfall.stores.memory import MemoryStore
 from footfall.stores.sqlite import SqliteStore
-from footfall.stores.sqlite_rankings import Rows, top
-from footfall.stores.sqlite_site import look
+from footfall.stores.sqlite import rankings as sqlite_rankings
+from footfall.stores.sqlite.rankings import Rows, top
+from footfall.stores.sqlite.site_row import look
 from tests.contract.conftest import SITE, START, Clock, Writer
 
 #: Spans of every tier that is searched.

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from footfall.logging_setup import set_up_logging
-from footfall.metrics import Ledger
 from footfall.model import Drop, DropReason
-from footfall.web.tally import EVENT, TALLY_SECONDS, Tally
+from footfall.telemetry.ledger import Ledger
+from footfall.telemetry.logging import set_up_logging
+from footfall.telemetry.minute_log import EVENT, TALLY_SECONDS, Tally
 from tests.unit.spooling import until
 
 SERVICE = Path(__file__).resolve().parents[2] / "deploy" / "aws" / "service.yaml"

@@ -8,9 +8,9 @@ import logging
 import pytest
 
 from footfall.errors import StoreUnavailable
-from footfall.metrics import Ledger
 from footfall.stores.memory import MemoryStore
-from footfall.web.vitals import NOTE_SECONDS, WARNINGS_SECONDS, Vitals
+from footfall.telemetry.ledger import Ledger
+from footfall.telemetry.vitals import NOTE_SECONDS, WARNINGS_SECONDS, Vitals
 from tests.contract.conftest import Clock
 from tests.unit.spooling import until
 

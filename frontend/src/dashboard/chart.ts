@@ -7,7 +7,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { byId, grouped, zoneName } from "../live/page";
 
-/** Lines of the scale above the ground, as in web/dashboard_drawing.py. */
+/** Lines of the scale above the ground, as in web/dashboard/charts.py. */
 const LINES = 4;
 const STEPS = [1, 2, 2.5, 5, 10] as const;
 const NAMES = 7;
@@ -262,7 +262,7 @@ function numberIn(cell: HTMLTableCellElement | undefined): number | null {
   return text ? Number(text) : null;
 }
 
-/** How many views lie between two lines of the scale, as web/dashboard_drawing.py has it. */
+/** How many views lie between two lines of the scale, as web/dashboard/charts.py has it. */
 function lineStep(peak: number): number {
   if (peak <= LINES) return 1;
   const power = 10 ** (String(Math.floor((peak - 1) / LINES)).length - 1);

@@ -27,7 +27,7 @@ from rich.progress import (
 )
 
 from footfall import __version__, backup
-from footfall.commands.opening import StoreOption, settings_with, with_store
+from footfall.commands.arguments import StoreOption, settings_with, with_store
 from footfall.errors import BadInput
 from footfall.stores import Store
 from footfall.terminal import console, say, shown

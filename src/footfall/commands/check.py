@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from footfall.commands.opening import StoreOption, read_site, settings_with, with_store
+from footfall.commands.arguments import StoreOption, read_site, settings_with, with_store
 from footfall.errors import BadInput, SettingError
 from footfall.model import DUPLICATE, PERIODS, WHOLE_SITE
 from footfall.settings import Settings, setting_name, shown_url, unknown_settings
@@ -58,7 +58,7 @@ def _check_all(settings: Settings) -> None:
         _prove_folder(settings.spool)
         _fine(f"spool: views wait in {settings.spool} while the store is away")
     if settings.sentry_dsn:
-        from footfall.error_reporting import require_reporter
+        from footfall.telemetry.error_reporting import require_reporter
 
         require_reporter()
         _fine("errors: they are reported")
@@ -81,10 +81,10 @@ def _check_all(settings: Settings) -> None:
 
 
 def _check_site(written: str, period: str, settings: Settings) -> None:
-    from footfall.reads import Reads
-    from footfall.sites import Sites
-    from footfall.web.dashboard_words import WHY
-    from footfall.web.ledger_api import read_ledger
+    from footfall.reading.shared_reads import Reads
+    from footfall.registry.sites import Sites
+    from footfall.web.api.ledger import read_ledger
+    from footfall.web.dashboard.words import WHY
 
     name = read_site(written)
     if period not in PERIODS:

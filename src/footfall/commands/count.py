@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from footfall.commands.opening import (
+from footfall.commands.arguments import (
     SiteArgument,
     StoreOption,
     known_site,

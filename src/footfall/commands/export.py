@@ -10,7 +10,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from footfall.commands.opening import SiteArgument, StoreOption, known_site, settings_with, with_store
+from footfall.commands.arguments import SiteArgument, StoreOption, known_site, settings_with, with_store
 from footfall.errors import BadInput
 from footfall.export import DEFAULT_TABLE, TABLES, Form, read_wanted
 from footfall.export import export as exported

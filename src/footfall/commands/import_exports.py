@@ -15,13 +15,13 @@ from typing import BinaryIO, NamedTuple, TextIO, cast
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 from footfall.errors import BadInput
-from footfall.importer import DryRun, intake_of
-from footfall.importer.exports import ExportImport, kind_of
+from footfall.importing import DryRun, intake_of
+from footfall.importing.exports import ExportImport, kind_of
 from footfall.intake.countries import Countries
 from footfall.intake.visitors import Visitors
+from footfall.registry.sites import Sites
+from footfall.rules import Site
 from footfall.settings import Settings
-from footfall.site import Site
-from footfall.sites import Sites
 from footfall.stores import Store
 from footfall.terminal import console, say, say_numbers
 

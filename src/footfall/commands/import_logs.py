@@ -19,18 +19,18 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.status import Status
 
-from footfall.commands.opening import stopped_by_signals
+from footfall.commands.arguments import stopped_by_signals
 from footfall.errors import BadInput, StoreUnavailable
-from footfall.importer import DryRun, Follow, Import, Log, Recipe, Summary, Workers, intake_of, open_log
+from footfall.importing import DryRun, Follow, Import, Log, Recipe, Summary, Workers, intake_of, open_log
+from footfall.importing.formats import Format, format_named, known_formats
+from footfall.importing.judging import COUNTED, LogJudge, drop_reasons
 from footfall.intake.countries import Countries
-from footfall.intake.logs import Format, LogJudge, drop_reasons, format_named, known_formats
-from footfall.intake.logs.judging import COUNTED
 from footfall.intake.visitors import Visitors
 from footfall.model import DropReason
-from footfall.salts import Salts
+from footfall.registry.salts import Salts
+from footfall.registry.sites import Sites
+from footfall.rules import Site
 from footfall.settings import Settings
-from footfall.site import Site
-from footfall.sites import Sites
 from footfall.stores import Store
 from footfall.terminal import console, progress_bar, say, say_numbers, shown
 

@@ -15,7 +15,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from footfall.commands.opening import (
+from footfall.commands.arguments import (
     SiteArgument,
     StoreOption,
     known_site,
@@ -27,7 +27,7 @@ from footfall.commands.opening import (
 )
 from footfall.errors import BadInput
 from footfall.model import MAX_BATCH_ENTRIES, WHOLE_SITE, Batch, SiteBatch
-from footfall.site import Rules
+from footfall.rules import Rules
 from footfall.stores import Store
 from footfall.terminal import console, say
 

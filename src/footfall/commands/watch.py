@@ -22,7 +22,7 @@ from rich.console import Console, Group
 from rich.live import Live as Screen
 from rich.text import Text
 
-from footfall.commands.opening import (
+from footfall.commands.arguments import (
     SiteArgument,
     StoreOption,
     known_site,
@@ -34,10 +34,10 @@ from footfall.commands.opening import (
     with_store,
 )
 from footfall.errors import BadInput
-from footfall.live import Event, Live
 from footfall.model import WHOLE_SITE
-from footfall.reads import Reads
-from footfall.site import Rules
+from footfall.reading.live import Event, Live
+from footfall.reading.shared_reads import Reads
+from footfall.rules import Rules
 from footfall.stores import Store
 from footfall.terminal import console, page_lines, say, shown, views_words, window_words
 

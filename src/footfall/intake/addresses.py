@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
-from footfall.site import network
+from footfall.rules import network
 
 Headers = Mapping[bytes, bytes]
 

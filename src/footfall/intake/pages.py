@@ -12,7 +12,7 @@ from mimetypes import MimeTypes
 from urllib.parse import quote, unquote
 
 from footfall.model import MAX_PAGE_BYTES
-from footfall.site import Rules
+from footfall.rules import Rules
 
 #: A path that is its own page already, in 0.3 microseconds. No segment begins with a dot here, so none is a dot segment.
 _PLAIN = re.compile(r"/(?:[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9_~!$&'()*+,;=:@.-]*+(?:/|\Z))*+")

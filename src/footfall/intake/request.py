@@ -22,7 +22,7 @@ from footfall.intake.query import Asked, QueryReader
 from footfall.intake.traits import Evidence, TraitReader
 from footfall.intake.visitors import Visitors
 from footfall.model import Drop, DropReason, View
-from footfall.site import Site
+from footfall.rules import Site
 
 #: Request headers by lower-case name, the last of equal names.
 Headers = Mapping[bytes, bytes]

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from footfall.counter import Counter
+from footfall.counting.counter import Counter
 from footfall.errors import FootfallError, StoreError
 from footfall.intake.addresses import Addresses
 from footfall.intake.agents import Agents
@@ -22,12 +22,12 @@ from footfall.intake.pages import is_asset
 from footfall.intake.request import Intake, Means
 from footfall.intake.traits import TraitReader
 from footfall.intake.visitors import Visitors
-from footfall.metrics import Ledger
 from footfall.model import Drop, DropReason
-from footfall.salts import Salts
+from footfall.registry.salts import Salts
+from footfall.registry.sites import Sites
 from footfall.settings import Settings
-from footfall.sites import Sites
 from footfall.stores import open_configured
+from footfall.telemetry.ledger import Ledger
 
 if TYPE_CHECKING:
     from footfall.client import Client  # needs httpx, which only those need who use it

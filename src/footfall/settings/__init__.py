@@ -5,10 +5,10 @@ wrote it and says how to mend it. No message and no repr shows a password. The t
 fields. This package knows no store and no server: which URLs a store takes is the stores' matter.
 """
 
+from footfall.rules import LONGEST_WINDOW
 from footfall.settings.fields import SettingRow, Settings, describe, markdown_table
 from footfall.settings.sources import load_settings, read_dotenv, unknown_settings
 from footfall.settings.values import FILE_SUFFIX, PREFIX, setting_name, shown_url
-from footfall.site import LONGEST_WINDOW
 
 __all__ = [
     "FILE_SUFFIX",

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from footfall.model import DAY, DEFAULT_RETENTION, Retention, Tier
+from footfall.rules import LONGEST_DURATION, LONGEST_WINDOW, MAX_NUMBER, WINDOW_MARGIN, Rules
 from footfall.settings.values import (
     Words,
     as_a_rule,
@@ -39,7 +40,6 @@ from footfall.settings.values import (
     store_url,
     whole_seconds,
 )
-from footfall.site import LONGEST_DURATION, LONGEST_WINDOW, MAX_NUMBER, WINDOW_MARGIN, Rules
 
 _SECONDS = BeforeValidator(whole_seconds)
 _KEPT = (

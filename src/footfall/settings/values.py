@@ -15,7 +15,7 @@ from pydantic import ValidationInfo
 
 from footfall.errors import BadInput
 from footfall.model import DAY, HOUR, MINUTE
-from footfall.site import WINDOW_MARGIN, Rules, network
+from footfall.rules import WINDOW_MARGIN, Rules, network
 
 PREFIX = "FOOTFALL_"
 

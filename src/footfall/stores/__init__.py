@@ -11,7 +11,7 @@ from footfall.errors import SettingError, StoreUnavailable
 from footfall.model import Retention
 from footfall.settings import Settings
 from footfall.stores.base import Clock, Limits, Store
-from footfall.stores.redis_urls import SCHEMES, read_url
+from footfall.stores.redis.server.url import SCHEMES, read_url
 from footfall.stores.sqlite import SqliteStore
 
 __all__ = ["Clock", "Store", "open_configured", "open_store", "scheme_of"]

@@ -20,8 +20,9 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from footfall.access import Credentials, Passwords
-from footfall.counter import Counter
+from footfall.auth import Credentials, Passwords
+from footfall.counting.counter import Counter
+from footfall.counting.spool import Spool
 from footfall.errors import StoreError
 from footfall.intake.addresses import Addresses
 from footfall.intake.agents import Agents
@@ -30,41 +31,40 @@ from footfall.intake.limits import Openers, Rates
 from footfall.intake.request import Intake, Means
 from footfall.intake.traits import TraitReader
 from footfall.intake.visitors import Visitors
-from footfall.live import Live
-from footfall.metrics import Ledger
-from footfall.reads import Reads
-from footfall.salts import Salts
+from footfall.reading.live import Live
+from footfall.reading.shared_reads import Reads
+from footfall.registry.instances import Shares
+from footfall.registry.salts import Salts
+from footfall.registry.sites import Sites
 from footfall.settings import Settings
-from footfall.shares import Shares
-from footfall.sites import Sites
-from footfall.spool import Spool
 from footfall.stores import Clock, Store, open_configured, scheme_of
-from footfall.web.access import Access
-from footfall.web.access_pages import AccessPages
-from footfall.web.api import Api
-from footfall.web.auth import Auth
-from footfall.web.count import CountEndpoint, HotEndpoint, PixelEndpoint
-from footfall.web.counters import Counters
-from footfall.web.dashboard import Dashboard
-from footfall.web.dashboard_reads import DashboardReads
-from footfall.web.docs import Docs
-from footfall.web.export_api import ExportApi
+from footfall.telemetry.ledger import Ledger
+from footfall.telemetry.minute_log import Tally
+from footfall.telemetry.vitals import Vitals
+from footfall.web.api.docs import Docs
+from footfall.web.api.export import ExportApi
+from footfall.web.api.ledger import LedgerApi
+from footfall.web.api.live import LiveEndpoint
+from footfall.web.api.managing import Manage
+from footfall.web.api.reading import Api
+from footfall.web.api.views import ViewsApi
+from footfall.web.badges.endpoints import Counters
+from footfall.web.dashboard.access_pages import AccessPages
+from footfall.web.dashboard.dashboard import Dashboard
+from footfall.web.dashboard.login import Auth
+from footfall.web.dashboard.pages import Pages
+from footfall.web.dashboard.reads import DashboardReads
+from footfall.web.dashboard.site_settings import SiteSettings
 from footfall.web.health import Health, Ping, Readiness
 from footfall.web.home import HomeEndpoint
-from footfall.web.ledger_api import LedgerApi
-from footfall.web.live import LiveEndpoint
-from footfall.web.manage import Manage
-from footfall.web.pages import Pages
+from footfall.web.ingest.count import CountEndpoint, HotEndpoint, PixelEndpoint
+from footfall.web.permissions import Access
 from footfall.web.problems import HANDLERS
 from footfall.web.rendering import Renderer
 from footfall.web.replies import CountingReplies, Wire
 from footfall.web.request_ids import Accompanied
 from footfall.web.routes import ROUTES
-from footfall.web.site_settings import SiteSettings
 from footfall.web.static_files import StaticFiles
-from footfall.web.tally import Tally
-from footfall.web.views_api import ViewsApi
-from footfall.web.vitals import Vitals
 
 _log = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from footfall.counting.spool import Spool
 from footfall.errors import StoreError
-from footfall.metrics import CONTENT_TYPE, Ledger
-from footfall.spool import Spool
 from footfall.stores import Store
-from footfall.web.access import Access
+from footfall.telemetry.ledger import CONTENT_TYPE, Ledger
+from footfall.web.permissions import Access
 from footfall.web.problems import problem
 
 #: The store is asked at most once in this many seconds, however often /readyz is.

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 
 from starlette.types import Receive, Scope, Send
 
-from footfall.counter import Counter
+from footfall.counting.counter import Counter
+from footfall.counting.open_batch import Outcome
 from footfall.errors import FootfallError
 from footfall.intake.request import Intake
-from footfall.metrics import Ledger
 from footfall.model import WHOLE_SITE, Drop, Span, Tier, View
-from footfall.open_batch import Outcome
-from footfall.reads import Reads
-from footfall.web.access import Access
-from footfall.web.count import peer_of
+from footfall.reading.shared_reads import Reads
+from footfall.telemetry.ledger import Ledger
+from footfall.web.ingest.count import peer_of
+from footfall.web.permissions import Access
 from footfall.web.problems import RETRY_AFTER, answer_error, problem
 from footfall.web.rendering import TOP_PAGES, HomeView, Renderer, past
 from footfall.web.replies import CountingReplies, RawHeaders

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from footfall.errors import BadInput, Draining, FootfallError, NotAcknowledged, Overloaded, StoreError
-from footfall.metrics import Ledger
+from footfall.telemetry.ledger import Ledger
 from footfall.web.request_ids import accompanied
 
 _log = logging.getLogger(__name__)

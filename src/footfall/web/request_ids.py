@@ -11,8 +11,8 @@ import secrets
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from footfall.metrics import Ledger
-from footfall.structured import structlog
+from footfall.telemetry.ledger import Ledger
+from footfall.telemetry.structured import structlog
 
 HEADER = b"x-request-id"
 

@@ -1,0 +1,1 @@
+"""What a SQLite file keeps of visits as sums: traits, visitors and presence."""

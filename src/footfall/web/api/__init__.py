@@ -1,0 +1,1 @@
+"""The programming interface: JSON, exports, the live stream, and its own description."""

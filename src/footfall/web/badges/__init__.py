@@ -1,0 +1,1 @@
+"""Public counters: badges as SVG, JSON for scripts, and plain text."""

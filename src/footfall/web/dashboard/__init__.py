@@ -1,0 +1,1 @@
+"""The pages that owners look at: dashboards, sites, settings, access and log-in."""

@@ -1,0 +1,136 @@
+"""Who a request comes from, and whether they may do what it asks: bearer tokens, session and share cookies, public sites.
+
+Counting is open to all; reading is private unless the site's numbers are public. What changes something by a cookie's right must
+come from our own pages. What the credentials are is `footfall.access`'s; nothing here answers a request.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping
+
+from starlette.requests import HTTPConnection, cookie_parser
+from starlette.types import Scope as RequestScope
+
+from footfall.auth import NOBODY, Caller, Credentials
+from footfall.intake.addresses import Addresses
+from footfall.registry.sites import Sites
+from footfall.rules import Visibility
+from footfall.web.ingest.count import peer_of
+
+SESSION_COOKIE = "footfall_session"
+SHARE_COOKIE = "footfall_share"
+
+#: Headers a proxy adds. A request that carries one does not come from the machine itself, whatever its connection says.
+_FORWARDING = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+
+_LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+
+#: Longer headers are not looked at: other programs of the same host may have cookies too, but not as many.
+_MAX_COOKIE_BYTES = 16_384
+
+#: Where a server can be reached; what else a Host header may hold is shown to nobody.
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}")
+
+Headers = Mapping[bytes, bytes]
+
+
+class Access:
+    """Decides for every face. `metrics_token` opens the metrics."""
+
+    def __init__(self, sites: Sites, credentials: Credentials, addresses: Addresses, metrics_token: str | None = None) -> None:
+        self._sites = sites
+        self._credentials = credentials
+        self._addresses = addresses
+        self._metrics_key = f"Bearer {metrics_token}".encode() if metrics_token else None
+
+    # Who it is
+
+    async def caller(self, headers: Headers) -> Caller:
+        """Who a request with these headers comes from."""
+        authorization = headers.get(b"authorization")
+        if authorization is not None:
+            kind, _, secret = authorization.decode("latin-1").partition(" ")
+            if kind.lower() == "bearer":  # any other kind is for a proxy before us
+                return await self._credentials.token(secret.strip())
+        cookie = headers.get(b"cookie")
+        if cookie is None:
+            return NOBODY
+        cookies = _cookies(cookie)
+        caller = NOBODY
+        if SESSION_COOKIE in cookies:
+            caller = await self._credentials.session(cookies[SESSION_COOKIE])
+        if caller is NOBODY and SHARE_COOKIE in cookies:
+            caller = await self._credentials.share(cookies[SHARE_COOKIE])
+        return caller
+
+    async def caller_of(self, connection: HTTPConnection) -> Caller:
+        """Who a request comes from."""
+        return await self.caller(dict(connection.scope["headers"]))
+
+    # What they may do
+
+    def is_public(self, site: str) -> bool:
+        """Whether anyone may see all numbers of `site`."""
+        found = self._sites.get(site)
+        return found is not None and found.rules.visibility is Visibility.PUBLIC
+
+    def has_public_counters(self, site: str) -> bool:
+        """Whether anyone may see the counters of the pages of `site`."""
+        found = self._sites.get(site)
+        return found is not None and found.rules.visibility is not Visibility.PRIVATE
+
+    async def may_read(self, headers: Headers, site: str) -> bool:
+        """Whether who sends these headers may see all numbers of `site`. Costs nothing where everyone or nobody may."""
+        if self.is_public(site):
+            return True
+        if b"authorization" not in headers and b"cookie" not in headers:
+            return False
+        return self._sites.get(site) is not None and (await self.caller(headers)).may_read(site)
+
+    async def may_read_counter(self, headers: Headers, site: str) -> bool:
+        """Whether they may see the counters of its pages."""
+        return self.has_public_counters(site) or await self.may_read(headers, site)
+
+    async def may_see_metrics(self, connection: HTTPConnection) -> bool:
+        """Whether the request has the metrics' token or an admin's, or comes from this machine and passed no proxy."""
+        authorization = connection.headers.get("authorization", "").encode()
+        if self._metrics_key and hmac.compare_digest(authorization, self._metrics_key):
+            return True
+        at_home = connection.client is None or connection.client.host in _LOOPBACK
+        if at_home and not any(name in connection.headers for name in _FORWARDING):
+            return True
+        return bool(authorization) and (await self.caller_of(connection)).is_admin
+
+    def comes_from_our_pages(self, connection: HTTPConnection) -> bool:
+        """Whether a request that changes something was sent by a page of this server, as the browser tells (OWASP, CSRF)."""
+        fetched_from = connection.headers.get("sec-fetch-site")
+        if fetched_from is not None:
+            return fetched_from in ("same-origin", "none")
+        origin = connection.headers.get("origin")
+        return origin is None or origin.partition("://")[2] == connection.headers.get("host")
+
+    # How it came
+
+    def address(self, connection: HTTPConnection) -> str:
+        """What limits count the client's address by, through trusted proxies; of IPv6 its network (/64)."""
+        address = self._addresses.client(peer_of(connection.scope), dict(connection.scope["headers"]))
+        return self._addresses.limit_key(address)[0]
+
+    def is_secure(self, scope: RequestScope) -> bool:
+        """Whether the browser reached us by TLS, as the connection or a trusted proxy says."""
+        if scope["scheme"] == "https":
+            return True
+        told = dict(scope["headers"]).get(b"x-forwarded-proto")
+        return told == b"https" and self._addresses.is_trusted(peer_of(scope))
+
+    def origin(self, scope: RequestScope) -> str:
+        """Where the browser reached this server (``https://host[:port]``), as far as the request tells; "" where it does not."""
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+        origin = f"{'https' if self.is_secure(scope) else scope['scheme']}://{host}"
+        return origin if _ORIGIN.fullmatch(origin) else ""
+
+
+def _cookies(header: bytes) -> Mapping[str, str]:
+    return {} if len(header) > _MAX_COOKIE_BYTES else cookie_parser(header.decode("latin-1"))
