@@ -29,7 +29,7 @@ from benchmarks.progress import Shown, Steps
 from benchmarks.report import Machine, Report
 from benchmarks.servers import Place
 from footfall.errors import FootfallError
-from tests.servers import ServerError
+from tests.support.servers import ServerError
 
 _RESULTS = Path(__file__).with_name("results")
 

@@ -19,7 +19,7 @@ from footfall.stores import Clock
 from footfall.stores.redis import RedisStore
 from footfall.stores.redis.scripts import ScriptClock, server_clock
 from footfall.stores.redis.server.url import read_url
-from tests.servers import RedisServer
+from tests.support.servers import RedisServer
 
 #: Sites of the server that counts for many. Its load names them by their number.
 SITES = 10_000

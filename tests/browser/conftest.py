@@ -10,8 +10,8 @@ from playwright.async_api import Browser, async_playwright
 
 from tests.browser.hosting import Host
 from tests.browser.visiting import ANYWHERE, AS_A_PERSON, Store, Visitor, visit
-from tests.servers import FootfallServer
-from tests.servers.program import found_on_path
+from tests.support.servers import FootfallServer
+from tests.support.servers.program import found_on_path
 
 #: More than there are browser tests.
 SITES = tuple(f"site-{number}.example" for number in range(200))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from tests.servers import HOST
+from tests.support.servers import HOST
 
 #: Loopback by its name, while Footfall's pages and scripts come from its number.
 NAME = "localhost"

@@ -7,7 +7,7 @@ from playwright.async_api import Browser, expect
 
 from tests.browser.conftest import Put, Tag
 from tests.browser.visiting import DEADLINE, Store, Visitor, visit
-from tests.servers import FootfallServer
+from tests.support.servers import FootfallServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -17,7 +17,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, Response, expect
 
 from tests.browser.visiting import DEADLINE, PERSON, Visitor, visit
-from tests.servers import FootfallServer
+from tests.support.servers import FootfallServer
 
 AXE = Path(__file__).resolve().parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 

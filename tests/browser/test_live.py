@@ -19,7 +19,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import Put
 from tests.browser.visiting import DEADLINE, PERSON, Visitor, until, visit
-from tests.servers import FootfallServer, RedisServer
+from tests.support.servers import FootfallServer, RedisServer
 
 SITE = "watched.example"
 

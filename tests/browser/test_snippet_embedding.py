@@ -13,7 +13,7 @@ from playwright.async_api import Browser
 from tests.browser.conftest import Put, Tag
 from tests.browser.hosting import Host
 from tests.browser.visiting import Store, Visitor, visit
-from tests.servers import FootfallServer
+from tests.support.servers import FootfallServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

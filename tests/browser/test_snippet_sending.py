@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser.conftest import Put, Tag
 from tests.browser.visiting import Store, Visitor
-from tests.servers import FootfallServer, RedisServer, TcpProxy
+from tests.support.servers import FootfallServer, RedisServer, TcpProxy
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -9,7 +9,7 @@ from playwright.async_api import async_playwright
 
 from tests.browser.conftest import Put, Tag
 from tests.browser.visiting import ANYWHERE, PERSON, Store, Visitor, visit
-from tests.servers.program import found_on_path
+from tests.support.servers.program import found_on_path
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 from playwright.async_api import Browser, BrowserContext, CDPSession, Page, Request
 
-from tests.servers import FootfallServer
-from tests.servers.program import found_on_path
+from tests.support.servers import FootfallServer
+from tests.support.servers.program import found_on_path
 
 #: What Chromium calls itself when a person uses it.
 PERSON = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"

@@ -34,7 +34,7 @@ from footfall.model import (
 from footfall.stores import Store, open_store
 from footfall.stores.base import Limits
 from tests.contract.redis_places import cluster, open_in_tiny_pieces, open_redis, single, with_sentinels
-from tests.servers import Engine
+from tests.support.servers import Engine
 
 SITE = "example.com"
 OTHER_SITE = "example.org"

@@ -16,9 +16,9 @@ from footfall.stores.base import Limits
 from footfall.stores.redis import Pieces, RedisStore
 from footfall.stores.redis.scripts import ScriptClock
 from footfall.stores.redis.server.url import read_url
-from tests.servers import Engine, RedisServer
-from tests.servers.cluster import RedisCluster
-from tests.servers.sentinel import RedisWithSentinels
+from tests.support.servers import Engine, RedisServer
+from tests.support.servers.cluster import RedisCluster
+from tests.support.servers.sentinel import RedisWithSentinels
 
 ORDINARY = Pieces()
 ORDINARY_LIMITS = Limits()

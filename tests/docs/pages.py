@@ -23,8 +23,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.servers import HOST, free_port, wait_until
-from tests.servers.program import Program
+from tests.support.servers import HOST, free_port, wait_until
+from tests.support.servers.program import Program
 
 COMMAND_SECONDS = 60
 SERVER_SECONDS = 30

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import pytest
 
-from tests.integration.asking import SITE
-from tests.servers import FootfallServer
+from tests.integration.http.asking import SITE
+from tests.support.servers import FootfallServer
 
 #: Starts a server, and sees to its end.
 LookAfter = Callable[[FootfallServer], None]

@@ -12,7 +12,7 @@ from footfall.importing.formats.apache import Combined
 from footfall.model import Drop, DropReason, View
 from footfall.settings import load_settings
 from footfall.web.app import make_app
-from tests.unit.logs_given import judge_of
+from tests.unit.importing.logs_given import judge_of
 
 SITE = "semicomplete.com"
 LOG = Path(__file__).parents[1] / "data" / "access.log.gz"

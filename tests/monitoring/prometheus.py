@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
-from tests.servers.program import found_on_path, wait_until
-from tests.servers.server import HOST, Server
+from tests.support.servers.program import found_on_path, wait_until
+from tests.support.servers.server import HOST, Server
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "monitoring"

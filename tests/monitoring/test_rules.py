@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.monitoring.prometheus import ALERTMANAGER, PROMETHEUS, Prometheus, alerts
-from tests.servers.program import found_on_path
+from tests.support.servers.program import found_on_path
 
 pytestmark = pytest.mark.monitoring
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.asking import SITE, ask, view
-from tests.integration.faults import locked
+from tests.integration.faults.faults import locked
+from tests.integration.http.asking import SITE, ask, view
 from tests.monitoring.prometheus import DASHBOARD, Prometheus, alerts, metrics_in, rules
-from tests.servers import HOST, FootfallServer, wait_until
+from tests.support.servers import HOST, FootfallServer, wait_until
 
 pytestmark = [pytest.mark.monitoring, pytest.mark.timeout(300)]
 

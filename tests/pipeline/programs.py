@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.servers import ServerError
+from tests.support.servers import ServerError
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from footfall.settings import Settings
 from tests.pipeline.programs import ROOT
-from tests.servers.program import found_on_path
+from tests.support.servers.program import found_on_path
 
 UNIT = ROOT / "deploy" / "systemd" / "footfall.service"
 

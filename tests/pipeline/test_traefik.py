@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.integration.balancing import BalancerClaims
+from tests.integration.faults.balancing import BalancerClaims
 from tests.pipeline.programs import program
-from tests.servers.balancers import ExampleBalancer, ExampleTraefik
+from tests.support.servers.balancers import ExampleBalancer, ExampleTraefik
 
 
 class TestTraefik(BalancerClaims):

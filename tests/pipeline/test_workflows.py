@@ -74,7 +74,7 @@ def test_the_checks_of_ci_pass(scratch: Scratch, job: str, name: str) -> None:
 
 def test_the_tests_of_ci_run(scratch: Scratch) -> None:
     """For one Python and a few tests: that all of them pass is what `make test` shows."""
-    acted = of_ci(scratch, "test", "--matrix", "python:3.13", ARGS="tests/unit/test_dial.py")
+    acted = of_ci(scratch, "test", "--matrix", "python:3.13", ARGS="tests/unit/web/test_dial.py")
     assert acted.ended("Tests on Python 3.13-3") == "succeeded" or acted.ended("Tests on Python 3.13") == "succeeded", (
         acted.printed
     )

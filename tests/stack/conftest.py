@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.servers import free_port, wait_until
-from tests.servers.program import Program
 from tests.stack.engine import ROOT, Engine
 from tests.stack.stack import Stack
+from tests.support.servers import free_port, wait_until
+from tests.support.servers.program import Program
 
 #: How the image is meant to be run, and how little it needs.
 HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "host")

@@ -6,8 +6,8 @@ import http.client
 import json
 from typing import Any
 
-from tests.servers import HOST, wait_until
 from tests.stack.engine import Engine
+from tests.support.servers import HOST, wait_until
 
 INSTANCES = ("footfall-1", "footfall-2", "footfall-3")
 

@@ -8,8 +8,8 @@ import json
 import logging
 import re
 
-from tests.servers import Report, send_views, wait_until
 from tests.stack.stack import INSTANCES, SITE, Stack
+from tests.support.servers import Report, send_views, wait_until
 
 _log = logging.getLogger(__name__)
 

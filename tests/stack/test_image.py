@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import HOST, free_port
-from tests.servers.program import Program
 from tests.stack.conftest import HARDENED, Run
 from tests.stack.engine import COMMAND_SECONDS, ROOT, Engine
+from tests.support.servers import HOST, free_port
+from tests.support.servers.program import Program
 
 MOST_BYTES = 50_000_000
 START_SECONDS = 0.5

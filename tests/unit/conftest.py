@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from tests.servers import RedisServer
-from tests.unit.redis_given import Clock
+from tests.support.servers import RedisServer
+from tests.unit.stores.redis_given import Clock
 
 LOGGERS = ("", "uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access", "footfall.x")
 

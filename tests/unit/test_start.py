@@ -10,11 +10,11 @@ import pytest
 
 #: What only some commands and some requests need, each of them some hundredths of a second of every start.
 SELDOM = (
-    "footfall.importer",
+    "footfall.importing",
     "footfall.stores.memory",
     "footfall.stores.redis",
-    "footfall.web.openapi",
-    "footfall.web.operations",
+    "footfall.web.api.openapi",
+    "footfall.web.api.operations",
     "dotenv",
     "jinja2",
     "platformdirs",

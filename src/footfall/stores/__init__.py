@@ -11,7 +11,6 @@ from footfall.errors import SettingError, StoreUnavailable
 from footfall.model import Retention
 from footfall.settings import Settings
 from footfall.stores.base import Clock, Limits, Store
-from footfall.stores.redis.server.url import SCHEMES, read_url
 from footfall.stores.sqlite import SqliteStore
 
 __all__ = ["Clock", "Store", "open_configured", "open_store", "scheme_of"]
@@ -54,6 +53,7 @@ def _sqlite(rest: str, options: Options) -> Store:
 
 def _redis(scheme: str, rest: str, options: Options) -> Store:
     from footfall.stores.redis import RedisStore
+    from footfall.stores.redis.server.url import read_url
 
     place = read_url(scheme, rest)
     return RedisStore(
@@ -66,8 +66,11 @@ def _redis(scheme: str, rest: str, options: Options) -> Store:
     )
 
 
+#: The schemes of a Redis URL. They stand here because the backend is loaded only where one of them is used.
+_REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel")
+
 #: One row a backend.
-_MAKERS: Mapping[str, Maker] = {"memory": _memory, "sqlite": _sqlite} | {scheme: partial(_redis, scheme) for scheme in SCHEMES}
+_MAKERS: Mapping[str, Maker] = {"memory": _memory, "sqlite": _sqlite} | {name: partial(_redis, name) for name in _REDIS_SCHEMES}
 
 
 def scheme_of(url: str) -> str:
