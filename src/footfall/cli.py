@@ -26,15 +26,15 @@ COMMANDS: Mapping[str, str] = {
     "count": "footfall.commands.count:count",
     "top": "footfall.commands.count:top",
     "watch": "footfall.commands.watch:watch",
-    "import": "footfall.commands.importing:import_",
+    "import": "footfall.commands.import_:import_",
     "export": "footfall.commands.export:export",
     "backup": "footfall.commands.backup:back_up",
     "restore": "footfall.commands.backup:restore",
     "check": "footfall.commands.check:check",
-    "site": "footfall.commands.access:site_app",
-    "token": "footfall.commands.access:token_app",
-    "share": "footfall.commands.access:share_app",
-    "admin": "footfall.commands.access:admin_app",
+    "site": "footfall.commands.sites_and_access:site_app",
+    "token": "footfall.commands.sites_and_access:token_app",
+    "share": "footfall.commands.sites_and_access:share_app",
+    "admin": "footfall.commands.sites_and_access:admin_app",
 }
 
 _VERSION = "--version"

@@ -1,7 +1,7 @@
 """`footfall watch`: the past minute in the terminal, while it passes: a bar a second, and the top pages below.
 
 It reads the store as a server does, or the live stream of a server with --url; either way what it shows is one event of
-`footfall.live`, whole. A pipe gets a line an event. It counts nothing and writes nothing to the store.
+`footfall.reading.live`, whole. A pipe gets a line an event. It counts nothing and writes nothing to the store.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Telling visitors apart for a day, and never longer: a keyed hash of site, address and user agent.
 
-The key is the day's salt, which all instances share through the store and which is then forgotten (`footfall.salts`). Without it
+The key is the day's salt, which all instances share through the store and which is then forgotten (`registry.salts`). Without it
 a hash says nothing; it is 64 bits, and only ever goes into a sketch of how many there were.
 """
 

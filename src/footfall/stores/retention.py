@@ -1,7 +1,7 @@
 """How long a store keeps what it has of a site: as the site's document says, and else as the store was told.
 
 The stores read the document themselves, so that whoever opens one (a server, an import, a restore) keeps every site's buckets
-alike. Of the document they know its kind and the names of its retentions; all else in it is the business of `footfall.sites`.
+alike. Of the document they know its kind and the names of its retentions; all else in it is the business of `registry.sites`.
 """
 
 from __future__ import annotations

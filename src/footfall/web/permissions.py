@@ -1,7 +1,7 @@
 """Who a request comes from, and whether they may do what it asks: bearer tokens, session and share cookies, public sites.
 
 Counting is open to all; reading is private unless the site's numbers are public. What changes something by a cookie's right must
-come from our own pages. What the credentials are is `footfall.access`'s; nothing here answers a request.
+come from our own pages. What the credentials are is `footfall.auth`'s; nothing here answers a request.
 """
 
 from __future__ import annotations

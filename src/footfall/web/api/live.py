@@ -1,7 +1,7 @@
 """`GET /api/v1/sites/SITE/live`: the past minute as server-sent events, an event a second, each the whole state.
 
 The format is that of the HTML standard, section 9.2 "Server-sent events". A stream ends with a jittered `retry:` when this
-instance stops, so that its watchers do not all come to the next one in the same moment. What is in an event is `footfall.live`'s.
+instance stops, so that its watchers do not all come to the next one in the same moment. What is in an event is `reading.live`'s.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`/access`: tokens for programs and share links for people, listed, made and taken back by admins who are logged in.
 
 A secret is shown once, in the reply to the form that made it, and never stands in an address of ours or in a log. What tokens and
-links are is `footfall.access`'s.
+links are is `footfall.auth`'s.
 """
 
 from __future__ import annotations
