@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from footfall.middleware import FootfallMiddleware as FootfallMiddleware
     from footfall.middleware import FootfallWSGIMiddleware as FootfallWSGIMiddleware
 
-__version__ = "0.1.0"
+from footfall.version import __version__
 
 __all__ = ["Client", "FootfallMiddleware", "FootfallWSGIMiddleware", "__version__"]
 

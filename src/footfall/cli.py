@@ -17,8 +17,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from footfall import __version__
 from footfall.errors import FootfallError
+from footfall.version import __version__
 
 #: Where each command stands, in the order of the help; a group stands there with its commands.
 COMMANDS: Mapping[str, str] = {

@@ -238,6 +238,29 @@ class Count(msgspec.Struct, frozen=True):
     total: int
 
 
+class Outcome(enum.StrEnum):
+    """What became of a view that was not dropped."""
+
+    COUNTED = "counted"
+    DUPLICATE = "duplicate"
+    SPOOLED = "spooled"
+    #: Its page is new, and beyond the number of new pages that its site or its address may bring.
+    REFUSED = "refused"
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A view's outcome, the store second it was counted in, and its page's counts where they were asked for.
+
+    `at` is None for a spooled view while the store's clock is not known.
+    """
+
+    outcome: Outcome
+    at: int | None
+    count: Count | None = None
+    #: Whether it was this view that opened its page, where new pages are limited: of a batch's views of a new page, one did.
+    opened: bool = False
+
+
 class SiteReceipt(msgspec.Struct, frozen=True):
     """What a commit says of one site.
 

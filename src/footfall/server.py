@@ -33,8 +33,9 @@ from footfall.settings import Settings, load_settings, setting_name
 from footfall.stores import open_configured, scheme_of
 from footfall.telemetry.error_reporting import require_reporter, start_reporting
 from footfall.telemetry.logging import set_up_logging
-from footfall.web.app import Front, make_app
+from footfall.web.app import make_app
 from footfall.web.ingest.connection import Connection
+from footfall.web.ingest.front import Front
 
 _log = logging.getLogger(__name__)
 

@@ -13,8 +13,7 @@ import sys
 import time
 
 from footfall.counting.counter import Counter
-from footfall.counting.open_batch import Outcome
-from footfall.model import DEFAULT_RETENTION, WHOLE_SITE, View
+from footfall.model import DEFAULT_RETENTION, WHOLE_SITE, Outcome, View
 from footfall.stores import open_store
 from footfall.telemetry.ledger import Ledger
 

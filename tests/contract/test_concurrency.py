@@ -9,8 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from footfall.counting.counter import Counter
-from footfall.counting.open_batch import Outcome, Settled
-from footfall.model import WHOLE_SITE, Batch, Count, SiteBatch, Span, Tier, View
+from footfall.model import WHOLE_SITE, Batch, Count, Outcome, Settled, SiteBatch, Span, Tier, View
 from footfall.stores import Store
 from footfall.telemetry.ledger import Ledger
 from tests.contract.conftest import SITE, Backend, Clock, Writer, count_of, placed

@@ -11,7 +11,8 @@ import httpx
 
 from footfall.auth import read_scope
 from footfall.settings import load_settings
-from footfall.web.app import Front, Parts, build, make_app
+from footfall.web.app import Parts, build, make_app
+from footfall.web.ingest.front import Front
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 SITE = "example.com"

@@ -22,7 +22,7 @@ from tests.docs.tracked import tracked_files
 from tests.pipeline.programs import ROOT, program
 
 #: The version in the scratch copy's tag.
-VERSION_FILE = "src/footfall/__init__.py"
+VERSION_FILE = "src/footfall/version.py"
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

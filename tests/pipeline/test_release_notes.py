@@ -37,7 +37,7 @@ CHANGELOG = """\
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """The two files that the script reads."""
-    source = tmp_path / "src" / "footfall" / "__init__.py"
+    source = tmp_path / "src" / "footfall" / "version.py"
     source.parent.mkdir(parents=True)
     source.write_text('"""Footfall."""\n\n__version__ = "1.2.0"\n')
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
@@ -58,7 +58,7 @@ def test_the_notes_are_the_section_s(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("version", "changelog", "complaint"),
     [
-        ("1.3.0", CHANGELOG, "src/footfall/__init__.py is not at 1.3.0"),
+        ("1.3.0", CHANGELOG, "src/footfall/version.py is not at 1.3.0"),
         ("1.2.0", CHANGELOG.replace("[1.2.0] -", "[1.2.1] -"), "has no section [1.2.0]"),
         ("1.2.0", CHANGELOG.replace("[1.2.0] - 2026-05-01", "[1.2.0]"), "write the day of the release"),
         ("1.2.0", CHANGELOG.replace("### Fixed\n\n- A bug.\n", ""), "the section [1.2.0] is empty"),

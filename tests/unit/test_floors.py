@@ -17,32 +17,32 @@ PACKAGE = ROOT / "src" / "footfall"
 
 #: The floor of every room: the first name below `footfall`, or `footfall` for the package itself. A new room gets a row here.
 FLOORS = {
-    "footfall": 0,
     "errors": 0,
     "model": 0,
     "version": 0,
     "rules": 0,
     "settings": 1,
     "instance": 1,
-    "telemetry": 3,
+    "terminal": 1,
     "intake": 2,
     "stores": 2,
+    "telemetry": 3,
     "counting": 3,
     "registry": 3,
     "auth": 3,
     "client": 3,
     "reading": 3,
-    "importing": 3,
     "backup": 3,
     "export": 3,
-    "composition": 3,
-    "web": 4,
-    "terminal": 4,
-    "middleware": 5,
-    "cli": 5,
-    "commands": 5,
-    "server": 5,
-    "__main__": 5,
+    "composition": 4,
+    "importing": 5,
+    "web": 5,
+    "middleware": 6,
+    "cli": 6,
+    "commands": 6,
+    "server": 6,
+    "__main__": 6,
+    "footfall": 7,
 }
 
 #: Doors that do not lead down, (from, to). All other imports do.
@@ -52,8 +52,6 @@ DOORS = frozenset(
         ("rules", "model"),
         ("commands", "server"),
         ("__main__", "cli"),
-        ("footfall", "client"),  # what programs import, loaded when it is asked for
-        ("footfall", "middleware"),
     }
 )
 

@@ -26,11 +26,12 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from footfall import __version__, backup
+from footfall import backup
 from footfall.commands.arguments import StoreOption, settings_with, with_store
 from footfall.errors import BadInput
 from footfall.stores import Store
 from footfall.terminal import console, say, shown
+from footfall.version import __version__
 
 #: Between speed and size: a backup of 10 million rows is bound by the store at any level below 9.
 _LEVEL = 6

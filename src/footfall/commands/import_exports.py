@@ -14,12 +14,11 @@ from typing import BinaryIO, NamedTuple, TextIO, cast
 
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
+from footfall.composition import Registry, import_intake
 from footfall.errors import BadInput
-from footfall.importing import DryRun, intake_of
+from footfall.importing import DryRun
 from footfall.importing.exports import ExportImport, kind_of
 from footfall.intake.countries import Countries
-from footfall.intake.visitors import Visitors
-from footfall.registry.sites import Sites
 from footfall.rules import Site
 from footfall.settings import Settings
 from footfall.stores import Store
@@ -58,11 +57,12 @@ def _is_export(file: str) -> bool:
 
 async def import_exports(store: Store, settings: Settings, files: Sequence[str], site: str, *, is_dry: bool) -> None:
     """Import exports of a site to their ends, and show what was found."""
-    sites = Sites(store, settings.sites, settings.public_sites, settings.rules)
-    await sites.refresh()
-    found = sites.get(site) or Site(site, settings.rules)
+    registry = Registry.of(store, settings, time.time)
+    await registry.sites.refresh()
+    found = registry.sites.get(site) or Site(site, settings.rules)
     countries = Countries(settings.country_header, settings.country_database)
-    importing = ExportImport(DryRun(store) if is_dry else store, found, intake_of(sites, Visitors(time.time), countries))
+    intake = import_intake(registry.sites, registry.visitors, countries)
+    importing = ExportImport(DryRun(store) if is_dry else store, found, intake)
     out = console(stderr=True)
     columns = (TextColumn("reading"), BarColumn(style="dim", complete_style="red"), TaskProgressColumn())
     with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:

@@ -11,7 +11,7 @@ import contextlib
 import datetime
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, Self
 
@@ -20,15 +20,13 @@ from rich.progress import Progress, TaskID
 from rich.status import Status
 
 from footfall.commands.arguments import stopped_by_signals
-from footfall.errors import BadInput, StoreUnavailable
-from footfall.importing import DryRun, Follow, Import, Log, Recipe, Summary, Workers, intake_of, open_log
+from footfall.composition import Registry, import_intake
+from footfall.errors import BadInput
+from footfall.importing import DryRun, Follow, Import, Log, Recipe, Summary, Workers, open_log
 from footfall.importing.formats import Format, format_named, known_formats
 from footfall.importing.judging import COUNTED, LogJudge, drop_reasons
 from footfall.intake.countries import Countries
-from footfall.intake.visitors import Visitors
 from footfall.model import DropReason
-from footfall.registry.salts import Salts
-from footfall.registry.sites import Sites
 from footfall.rules import Site
 from footfall.settings import Settings
 from footfall.stores import Store
@@ -66,40 +64,41 @@ class Wanted(NamedTuple):
 
 
 class _Judging(NamedTuple):
-    """The sites there are, the site of lines that name none of them, and what must be kept up to date while a log is followed."""
+    """The sites there are and what follows the store with them, and the site of lines that name none of them."""
 
     settings: Settings
-    sites: Sites
-    salts: Salts
-    visitors: Visitors
+    registry: Registry
     otherwise: Site | None
 
     @classmethod
     def begin(cls, store: Store, settings: Settings, site: str | None) -> Self:
-        sites = Sites(store, settings.sites, settings.public_sites, settings.rules)
-        visitors = Visitors(time.time)
-        otherwise = None if site is None else sites.get(site) or Site(site, settings.rules)
-        return cls(settings, sites, Salts(store, visitors, time.time), visitors, otherwise)
+        registry = Registry.of(store, settings, time.time)
+        otherwise = None if site is None else registry.sites.get(site) or Site(site, settings.rules)
+        return cls(settings, registry, otherwise)
 
     def judge(self) -> LogJudge:
         """What judges by the sites as they are at each moment."""
         countries = Countries(self.settings.country_header, self.settings.country_database)
-        return LogJudge(intake_of(self.sites, self.visitors, countries), self.sites, self.otherwise)
+        return LogJudge(
+            import_intake(self.registry.sites, self.registry.visitors, countries), self.registry.sites, self.otherwise
+        )
 
     def recipe(self) -> Recipe:
         """What judges by the sites as they are now."""
-        sites = {name: self.sites.rules(name) for name in self.sites.names()}
+        sites = {name: self.registry.sites.rules(name) for name in self.registry.sites.names()}
         otherwise = None if self.otherwise is None else (self.otherwise.name, self.otherwise.rules)
-        return Recipe(sites, otherwise, self.visitors.salts, self.settings.country_header, self.settings.country_database)
+        return Recipe(
+            sites, otherwise, self.registry.visitors.salts, self.settings.country_header, self.settings.country_database
+        )
 
 
 async def import_logs(store: Store, settings: Settings, wanted: Wanted) -> None:
     """Import logs to their ends, and show what was found in all of them. Raises BadInput naming the argument at fault."""
     started = time.monotonic()
     judging = _Judging.begin(store, settings, wanted.site)
-    await judging.sites.refresh()
+    await judging.registry.sites.refresh()
     if not wanted.is_dry:
-        await judging.salts.renew()
+        await judging.registry.salts.renew()
     recipe = judging.recipe()
     importing = Import(DryRun(store) if wanted.is_dry else store, recipe.judge(), _form(wanted))
     sizes = [_size(file) for file in wanted.files]
@@ -133,11 +132,11 @@ async def follow_log(store: Store, settings: Settings, wanted: Wanted) -> None:
     importing = Import(store, judging.judge(), _form(wanted), attempts=_FOR_EVER, pause=pause, is_stopped=stop.is_set)
     (file,) = wanted.files
     with _named_arguments(), stopped_by_signals(stop), _status(err, importing, file) as status:
-        async with _kept_fresh(judging):
+        async with judging.registry.kept_fresh():
             await Follow(
                 file,
                 importing,
-                lambda: {*judging.sites.names(), *([wanted.site] if wanted.site else [])},
+                lambda: {*judging.registry.sites.names(), *([wanted.site] if wanted.site else [])},
                 clock=time.monotonic,
                 pause=pause,
                 is_stopped=stop.is_set,
@@ -145,21 +144,6 @@ async def follow_log(store: Store, settings: Settings, wanted: Wanted) -> None:
                 looked=status,
             ).run()
     _say_summary(importing.summary(), wanted, time.monotonic() - started)
-
-
-@contextlib.asynccontextmanager
-async def _kept_fresh(judging: _Judging) -> AsyncIterator[None]:
-    """Keep up with the sites and the salts that the store has; while it is away, the last that were seen hold."""
-    with contextlib.suppress(StoreUnavailable):
-        await judging.sites.refresh()
-        await judging.salts.renew()
-    tasks = [asyncio.create_task(each.keep_fresh()) for each in (judging.sites, judging.salts)]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _show(bar: Progress, task: TaskID, log: Log, done: int, read: int) -> None:

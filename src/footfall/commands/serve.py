@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from footfall import __version__
 from footfall.commands.arguments import StoreOption, named_as_given, settings_with
 from footfall.settings import PREFIX, setting_name, shown_url, unknown_settings
 from footfall.terminal import console, say
+from footfall.version import __version__
 
 
 def serve(

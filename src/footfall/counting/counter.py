@@ -21,9 +21,9 @@ from contextvars import Context
 from typing import Protocol
 
 from footfall.counting.halving import Halving
-from footfall.counting.open_batch import OpenBatch, OpenSite, Settled, Told, is_cancelled, wake
+from footfall.counting.open_batch import OpenBatch, OpenSite, Told, is_cancelled, wake
 from footfall.errors import Draining, Overloaded, StoreError, StoreUnavailable
-from footfall.model import DUPLICATE, MAX_BATCH_ENTRIES, Batch, Drop, Receipt, SiteBatch, View
+from footfall.model import DUPLICATE, MAX_BATCH_ENTRIES, Batch, Drop, Receipt, Settled, SiteBatch, View
 from footfall.stores import Store
 
 _log = logging.getLogger(__name__)

@@ -6,42 +6,16 @@ The counter opens, seals and settles it; this module knows no store and no clock
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 from collections import Counter as Tally
 from collections.abc import Callable, Mapping
 
-import msgspec
-
 from footfall.errors import NotAcknowledged
-from footfall.model import Count, Receipt, SiteBatch, Traits, View
+from footfall.model import Outcome, Receipt, Settled, SiteBatch, Traits, View
 
 _log = logging.getLogger(__name__)
 
 _NONE: frozenset[str] = frozenset()
-
-
-class Outcome(enum.StrEnum):
-    """What became of a view that was not dropped."""
-
-    COUNTED = "counted"
-    DUPLICATE = "duplicate"
-    SPOOLED = "spooled"
-    #: Its page is new, and beyond the number of new pages that its site or its address may bring.
-    REFUSED = "refused"
-
-
-class Settled(msgspec.Struct, frozen=True):
-    """A view's outcome, the store second it was counted in, and its page's counts where they were asked for.
-
-    `at` is None for a spooled view while the store's clock is not known.
-    """
-
-    outcome: Outcome
-    at: int | None
-    count: Count | None = None
-    #: Whether it was this view that opened its page, where new pages are limited: of a batch's views of a new page, one did.
-    opened: bool = False
 
 
 #: Who waits for a view without a task of its own, and is called with what became of it.

@@ -9,7 +9,7 @@ from footfall.importing.lines import MAX_LINE_BYTES, PART_BYTES, PART_LINES, Lin
 from footfall.importing.log_file import Log, open_log
 from footfall.importing.log_import import ATTEMPTS, DryRun, Import, import_log, writer_of
 from footfall.importing.summary import Sample, Summary
-from footfall.importing.workers import MOST_WORKERS, Recipe, Workers, intake_of, workers_that_help
+from footfall.importing.workers import MOST_WORKERS, Recipe, Workers, workers_that_help
 
 __all__ = [
     "ATTEMPTS",
@@ -27,7 +27,6 @@ __all__ = [
     "Summary",
     "Workers",
     "import_log",
-    "intake_of",
     "open_log",
     "workers_that_help",
     "writer_of",

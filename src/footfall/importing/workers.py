@@ -22,16 +22,12 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from footfall.composition import import_intake
 from footfall.importing.formats import Format, format_named
 from footfall.importing.judging import LogJudge
 from footfall.importing.lines import Line
 from footfall.importing.sums import Sums, sums_by_site
-from footfall.intake.addresses import Addresses
-from footfall.intake.agents import Agents
 from footfall.intake.countries import Countries
-from footfall.intake.limits import Openers, Rates
-from footfall.intake.request import Intake, Means, Sites
-from footfall.intake.traits import TraitReader
 from footfall.intake.visitors import Visitors
 from footfall.rules import Rules, Site
 
@@ -48,13 +44,6 @@ PARTS_EACH = 2
 
 #: Formats that a worker keeps, with the times that each has read.
 _FORMATS_KEPT = 4
-
-
-def intake_of(sites: Sites, visitors: Visitors, countries: Countries) -> Intake:
-    """What judges the views that an import brings: no limits, for they are not asked for now by anybody."""
-    addresses = Addresses()  # a log's address is the one that the server had found out
-    means = Means(Agents(), TraitReader(), addresses, countries, visitors, Rates(), Openers(visitors.today))
-    return Intake(sites, means)
 
 
 class Recipe(NamedTuple):
@@ -74,7 +63,8 @@ class Recipe(NamedTuple):
         visitors = Visitors(lambda: 0.0)  # a line has a day of its own
         visitors.use(self.salts)
         countries = Countries(self.country_header, self.country_database)
-        return LogJudge(intake_of(sites, visitors, countries), sites, None if self.otherwise is None else Site(*self.otherwise))
+        intake = import_intake(sites, visitors, countries)
+        return LogJudge(intake, sites, None if self.otherwise is None else Site(*self.otherwise))
 
     def __repr__(self) -> str:
         """Without the salts, which are secret."""

@@ -12,19 +12,12 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from footfall.counting.counter import Counter
-from footfall.errors import FootfallError, StoreError
+from footfall.composition import FIRST_LOOK_SECONDS, CountingCore
+from footfall.counting.recording import Recorder
+from footfall.errors import FootfallError
 from footfall.intake.addresses import Addresses
-from footfall.intake.agents import Agents
-from footfall.intake.countries import Countries
-from footfall.intake.limits import Openers, Rates
 from footfall.intake.pages import is_asset
-from footfall.intake.request import Intake, Means
-from footfall.intake.traits import TraitReader
-from footfall.intake.visitors import Visitors
 from footfall.model import Drop, DropReason
-from footfall.registry.salts import Salts
-from footfall.registry.sites import Sites
 from footfall.settings import Settings
 from footfall.stores import open_configured
 from footfall.telemetry.ledger import Ledger
@@ -38,9 +31,6 @@ Headers = Mapping[bytes, bytes]
 
 #: Views that may wait to be counted at the same time; beyond it they are not counted, and that is logged.
 MAX_UNDER_WAY = 10_000
-
-#: The start does not wait longer, in seconds, for what the store knows of sites and visitors.
-FIRST_LOOK_SECONDS = 2.0
 
 _PAGE_TYPES = (b"text/html", b"application/xhtml+xml")
 
@@ -94,36 +84,10 @@ class LocalSink:
         declared = (self._site,) if self._site else settings.sites
         store = open_configured(settings, time.time)
         self._stack.push_async_callback(store.close)
-        sites = Sites(store, declared, [name for name in settings.public_sites if name in declared], settings.rules)
-        visitors = Visitors(time.time)
-        self._agents = Agents()
-        means = Means(
-            self._agents,
-            TraitReader(),
-            Addresses(settings.trusted_proxies, settings.client_address_header),
-            Countries(settings.country_header, settings.country_database),
-            visitors,
-            Rates(),
-            Openers(visitors.today),
-        )
-        self._sites = sites
-        self._intake = Intake(sites, means)
-        self._counter = Counter(
-            store,
-            Ledger(),
-            most_new_pages=lambda name: found.rules.pages_per_day if (found := sites.get(name)) else 0,
-            window=settings.window,
-            max_pending_views=settings.max_pending_views,
-            commit_timeout=settings.commit_timeout,
-        )
-        salts = Salts(store, visitors, time.time)
-        with contextlib.suppress(StoreError, TimeoutError):
-            async with asyncio.timeout(FIRST_LOOK_SECONDS):
-                await sites.refresh()
-                await salts.renew()
-        for work in (sites.keep_fresh(), salts.keep_fresh()):
-            task = asyncio.get_running_loop().create_task(work)
-            self._stack.push_async_callback(_ended, task)
+        core = CountingCore.of(store, settings, Ledger(), time.time, declared=declared)
+        self._sites, self._intake, self._counter = core.registry.sites, core.intake, core.counter
+        self._recorder = Recorder(core.intake, core.counter)
+        await self._stack.enter_async_context(core.registry.kept_fresh(wait=FIRST_LOOK_SECONDS))
 
     def count(self, shown: Shown) -> None:
         if len(self._under_way) >= MAX_UNDER_WAY:
@@ -140,12 +104,7 @@ class LocalSink:
                 self._counter.dropped(Drop(DropReason.NOT_A_PAGE, site))
                 return
             judged = self._intake.judge_page(site, shown.path, shown.headers, shown.peer)
-            if isinstance(judged, Drop):
-                self._counter.dropped(judged)
-                return
-            settled = await self._counter.count(judged)
-            if settled.opened:
-                self._intake.note_opened(site, shown.headers, shown.peer)
+            await self._recorder.record(judged, shown.headers, shown.peer)
             self._has_warned = False
         except FootfallError as error:
             self._warn(str(error))
@@ -198,8 +157,3 @@ class ClientSink:
 
     async def stop(self) -> None:
         await self._client.close()
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

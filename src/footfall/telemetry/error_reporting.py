@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from footfall import __version__
 from footfall.errors import SettingError
 from footfall.telemetry.structured import structlog
+from footfall.version import __version__
 
 if TYPE_CHECKING:
     from sentry_sdk.types import Event, Hint

@@ -28,8 +28,8 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from footfall import __version__
 from footfall.model import Drop, DropReason
+from footfall.version import __version__
 
 #: The row of all views that name no known site: names that visitors invent must not grow the ledger.
 UNKNOWN_SITE = "(unknown)"

@@ -11,31 +11,20 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from footfall.auth import Credentials, Passwords
-from footfall.counting.counter import Counter
+from footfall.composition import FIRST_LOOK_SECONDS, CountingCore
 from footfall.counting.spool import Spool
-from footfall.errors import StoreError
-from footfall.intake.addresses import Addresses
-from footfall.intake.agents import Agents
-from footfall.intake.countries import Countries
-from footfall.intake.limits import Openers, Rates
-from footfall.intake.request import Intake, Means
-from footfall.intake.traits import TraitReader
-from footfall.intake.visitors import Visitors
 from footfall.reading.live import Live
 from footfall.reading.shared_reads import Reads
 from footfall.registry.instances import Shares
-from footfall.registry.salts import Salts
-from footfall.registry.sites import Sites
 from footfall.settings import Settings
 from footfall.stores import Clock, Store, open_configured, scheme_of
 from footfall.telemetry.ledger import Ledger
@@ -57,12 +46,12 @@ from footfall.web.dashboard.reads import DashboardReads
 from footfall.web.dashboard.site_settings import SiteSettings
 from footfall.web.health import Health, Ping, Readiness
 from footfall.web.home import HomeEndpoint
-from footfall.web.ingest.count import CountEndpoint, HotEndpoint, PixelEndpoint
+from footfall.web.ingest.count import CountEndpoint, PixelEndpoint
+from footfall.web.ingest.front import Front
 from footfall.web.permissions import Access
 from footfall.web.problems import HANDLERS
 from footfall.web.rendering import Renderer
-from footfall.web.replies import CountingReplies, Wire
-from footfall.web.request_ids import Accompanied
+from footfall.web.replies import CountingReplies
 from footfall.web.routes import ROUTES
 from footfall.web.static_files import StaticFiles
 
@@ -72,20 +61,15 @@ _log = logging.getLogger(__name__)
 #: confirm. Beyond DRAIN_SECONDS the server cuts off whoever still waits.
 STORE_SHARE = 0.75
 
-#: The start does not wait longer, in seconds, for what the store knows of sites and visitors.
-FIRST_LOOK_SECONDS = 2.0
-
 
 class Parts(msgspec.Struct, frozen=True):
     """What the routes are made of."""
 
     store: Store
     ledger: Ledger
-    counter: Counter
+    core: CountingCore
     spool: Spool | None
     readiness: Readiness
-    sites: Sites
-    salts: Salts
     shares: Shares
     credentials: Credentials
     passwords: Passwords
@@ -98,36 +82,16 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
     store = open_configured(settings, clock)
     ledger = Ledger(shared=settings.workers > 1)
     ledger.introduce(instance, settings.sites)
-    sites = Sites(store, settings.sites, settings.public_sites, settings.rules)
     spool = None
     if settings.spool:
         spool = Spool(settings.spool, store, ledger, max_bytes=settings.spool_max_bytes, max_age=settings.spool_age)
         ledger.watch_spool(spool, settings.spool_max_bytes, settings.spool_age)
     shares = Shares(store, instance, clock)
-    counter = Counter(
-        store,
-        ledger,
-        outbox=spool,
-        on_counted=shares.counted,
-        most_new_pages=lambda name: site.rules.pages_per_day if (site := sites.get(name)) else 0,
-        window=settings.window,
-        max_pending_views=settings.max_pending_views,
-        commit_timeout=settings.commit_timeout,
-    )
+    core = CountingCore.of(store, settings, ledger, clock, outbox=spool, on_counted=shares.counted)
+    sites, means, intake, counter = core.registry.sites, core.means, core.intake, core.counter
     ledger.watch_pending(lambda: counter.pending, settings.max_pending_views)
     reads = Reads(store)
     readiness = Readiness(store, spool)
-    visitors = Visitors(clock)
-    means = Means(
-        Agents(),
-        TraitReader(),
-        Addresses(settings.trusted_proxies, settings.client_address_header),
-        Countries(settings.country_header, settings.country_database),
-        visitors,
-        Rates(),
-        Openers(visitors.today),
-    )
-    intake = Intake(sites, means)
     credentials = Credentials(store, clock)
     access = Access(sites, credentials, means.addresses, settings.metrics_token)
     replies = CountingReplies(instance)
@@ -199,8 +163,7 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
         "favicon": files.favicon,
         "static": files.file,
     }
-    salts = Salts(store, visitors, clock)
-    return Parts(store, ledger, counter, spool, readiness, sites, salts, shares, credentials, passwords, live, answers)
+    return Parts(store, ledger, core, spool, readiness, shares, credentials, passwords, live, answers)
 
 
 def make_app(settings: Settings, instance: str, clock: Clock = time.time, parts: Parts | None = None) -> Front:
@@ -213,16 +176,18 @@ def make_app(settings: Settings, instance: str, clock: Clock = time.time, parts:
         with _stopping_in_order(parts, settings):
             if parts.spool:
                 parts.spool.start()
-            async with Vitals(parts.store, parts.ledger).watched(), tally.told(), _kept_fresh(parts):
+            others = (parts.credentials.keep_fresh(), parts.shares.keep_shown())
+            fresh = parts.core.registry.kept_fresh(*others, wait=FIRST_LOOK_SECONDS)
+            async with Vitals(parts.store, parts.ledger).watched(), tally.told(), fresh:
                 _log.info("counting for %s as instance %s", ", ".join(settings.sites), instance)
                 yield
         parts.readiness.draining = True
         parts.live.end()
         try:
             async with asyncio.timeout(settings.drain_seconds):
-                await parts.counter.drain()
+                await parts.core.counter.drain()
         except TimeoutError:
-            _log.error("%d views could not be committed before the end", parts.counter.pending)
+            _log.error("%d views could not be committed before the end", parts.core.counter.pending)
         if parts.spool:
             await parts.spool.close()
         await parts.store.close()
@@ -233,53 +198,6 @@ def make_app(settings: Settings, instance: str, clock: Clock = time.time, parts:
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=dict(HANDLERS))
     hot = {row.path: parts.answers[row.answers] for row in ROUTES if row.methods is None and "{" not in row.path}
     return Front(app, hot, parts.ledger, parts.passwords, is_in_memory=scheme_of(settings.store) == "memory")
-
-
-@contextlib.asynccontextmanager
-async def _kept_fresh(parts: Parts) -> AsyncIterator[None]:
-    """Begin with the sites and the salts that the store has, and keep up with it. A store that is away is not waited for."""
-    with contextlib.suppress(StoreError, TimeoutError):
-        async with asyncio.timeout(FIRST_LOOK_SECONDS):
-            await parts.sites.refresh()
-            await parts.salts.renew()
-    kept = (parts.sites.keep_fresh(), parts.credentials.keep_fresh(), parts.salts.keep_fresh(), parts.shares.keep_shown())
-    tasks = [asyncio.create_task(each) for each in kept]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class Front:
-    """Answers the hot addresses itself, before Starlette's middleware and router, which the others go through.
-
-    Those cost a fifth of the time of a request that is answered with a constant. The hot endpoints are plain ASGI callables
-    that answer their own errors, and stand in the route table all the same.
-    """
-
-    def __init__(
-        self, app: Starlette, hot: Mapping[str, ASGIApp], ledger: Ledger, passwords: Passwords, *, is_in_memory: bool
-    ) -> None:
-        self.app = app
-        #: Whether nobody but this process can reach its store.
-        self.is_in_memory = is_in_memory
-        #: The hot endpoints that a connection may ask directly, by path, and how their replies are sent.
-        self.wire = Wire()
-        self.direct = {path.encode(): endpoint for path, endpoint in hot.items() if isinstance(endpoint, HotEndpoint)}
-        self._passwords = passwords
-        self._hot = hot
-        self._others = Accompanied(app, ledger)
-
-    async def invite(self) -> str | None:
-        """The key of a one-time link that sets the password, where there is none yet."""
-        return await self._passwords.first_key()
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """The ASGI interface; not a coroutine function itself, which would be one more step for each view."""
-        answer = self._hot.get(scope["path"], self._others) if scope["type"] == "http" else self.app
-        return answer(scope, receive, send)
 
 
 @contextlib.contextmanager
@@ -295,7 +213,7 @@ def _stopping_in_order(parts: Parts, settings: Settings) -> Iterator[None]:
     def stop(signum: int, frame: FrameType | None) -> None:
         parts.readiness.draining = True
         loop.call_soon_threadsafe(parts.live.end)
-        loop.call_soon_threadsafe(parts.counter.hurry, settings.drain_seconds * STORE_SHARE)
+        loop.call_soon_threadsafe(parts.core.counter.hurry, settings.drain_seconds * STORE_SHARE)
         own = servers_own[signal.Signals(signum)]
         if not callable(own):
             raise SystemExit(0)

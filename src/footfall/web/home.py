@@ -11,18 +11,18 @@ from collections.abc import Mapping
 from starlette.types import Receive, Scope, Send
 
 from footfall.counting.counter import Counter
-from footfall.counting.open_batch import Outcome
+from footfall.counting.recording import Recorder, outcome_of
 from footfall.errors import FootfallError
 from footfall.intake.request import Intake
-from footfall.model import WHOLE_SITE, Drop, Span, Tier, View
+from footfall.model import WHOLE_SITE, Count, Drop, Outcome, Settled, Span, Tier, View
 from footfall.reading.shared_reads import Reads
 from footfall.telemetry.ledger import Ledger
-from footfall.web.ingest.count import peer_of
 from footfall.web.permissions import Access
 from footfall.web.problems import RETRY_AFTER, answer_error, problem
 from footfall.web.rendering import TOP_PAGES, HomeView, Renderer, past
 from footfall.web.replies import CountingReplies, RawHeaders
 from footfall.web.request_ids import accompanied
+from footfall.web.requests import peer_of
 
 #: Nothing but our own files, no scripts, no frames.
 SECURITY_HEADERS: RawHeaders = [
@@ -63,7 +63,7 @@ class HomeEndpoint:
         self._view = View(site, "/")
         self._window = window
         self._intake = intake
-        self._counter = counter
+        self._recorder = Recorder(intake, counter)
         self._reads = reads
         self._ledger = ledger
         self._replies = replies
@@ -96,30 +96,26 @@ class HomeEndpoint:
             await self._answer_text(scope, headers, send)
 
     async def _answer_text(self, scope: Scope, headers: Mapping[bytes, bytes], send: Send) -> None:
-        judged = self._intake.judge_home(self._view, headers, peer_of(scope))
-        outcome: Outcome | Drop
-        if isinstance(judged, Drop):
-            self._counter.dropped(judged)
-            outcome = judged
-            count = (await self._reads.counts(self._view.site, self._view.page, self._window)).pages[self._view.page]
+        result = await self._record(headers, peer_of(scope), wanted=True)
+        outcome = outcome_of(result)
+        if isinstance(result, Drop):
+            count: Count | None = (await self._reads.counts(self._view.site, self._view.page, self._window)).pages[
+                self._view.page
+            ]
         else:
-            settled = await self._counter.count(judged, wanted=True)
-            outcome = settled.outcome
-            if settled.count is None:
-                await self._replies.send_body(send, outcome, 202, _PLAIN, self._later.encode())
-                return
-            count = settled.count
+            count = result.count
+        if count is None:
+            await self._replies.send_body(send, outcome, 202, _PLAIN, self._later.encode())
+            return
         await self._replies.send_body(send, outcome, 200, _PLAIN, (self._text % count.views).encode())
 
+    async def _record(self, headers: Mapping[bytes, bytes], peer: str, *, wanted: bool) -> Settled | Drop:
+        return await self._recorder.record(self._intake.judge_home(self._view, headers, peer), headers, peer, wanted=wanted)
+
     async def _answer_page(self, scope: Scope, headers: Mapping[bytes, bytes], send: Send) -> None:
-        judged = self._intake.judge_home(self._view, headers, peer_of(scope))
         outcome: Outcome | Drop | None = None
         try:
-            if isinstance(judged, Drop):
-                self._counter.dropped(judged)
-                outcome = judged
-            else:
-                outcome = (await self._counter.count(judged)).outcome
+            outcome = outcome_of(await self._record(headers, peer_of(scope), wanted=False))
             page = self._renderer.render_home(await self._read(self._access.origin(scope)))
         except FootfallError:
             await self._send_unavailable(accompanied(scope, send, self._ledger), outcome)

@@ -17,7 +17,7 @@ from footfall.auth import NOBODY, Caller, Credentials
 from footfall.intake.addresses import Addresses
 from footfall.registry.sites import Sites
 from footfall.rules import Visibility
-from footfall.web.ingest.count import peer_of
+from footfall.web.requests import peer_of
 
 SESSION_COOKIE = "footfall_session"
 SHARE_COOKIE = "footfall_share"

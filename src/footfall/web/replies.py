@@ -11,8 +11,7 @@ from http import HTTPStatus
 import msgspec
 from starlette.types import Send
 
-from footfall.counting.open_batch import Outcome
-from footfall.model import Count, Drop, DropReason
+from footfall.model import Count, Drop, DropReason, Outcome
 
 RawHeaders = list[tuple[bytes, bytes]]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from footfall import __version__
 from footfall.model import MAX_PAGE_BYTES
+from footfall.version import __version__
 from tests.integration.cli.commands import (
     PATIENCE,
     SITE,

@@ -12,8 +12,7 @@ import itertools
 import pytest
 
 from footfall.counting.counter import Counter
-from footfall.counting.open_batch import Outcome, Settled
-from footfall.model import WHOLE_SITE, View
+from footfall.model import WHOLE_SITE, Outcome, Settled, View
 from footfall.stores.redis import RedisStore
 from footfall.stores.redis.server.url import read_url
 from footfall.telemetry.ledger import Ledger

@@ -13,8 +13,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from footfall.counting.counter import Counter
-from footfall.counting.open_batch import Outcome
-from footfall.model import Span, Tier, View
+from footfall.model import Outcome, Span, Tier, View
 from footfall.stores.redis import RedisStore
 from footfall.stores.redis.keys import site_key
 from footfall.stores.redis.scripts import ScriptClock

@@ -50,7 +50,7 @@ async def test_a_breakdown_continues_at_its_cursor(app: InProcess) -> None:
 
 async def test_a_page_is_named_as_counting_names_it(app: InProcess) -> None:
     """By the site's own rules, with the parameters that it keeps, in every read of a page and on the dashboard."""
-    await app.parts.sites.save(SITE, {"kept_parameters": ["id"]})
+    await app.parts.core.registry.sites.save(SITE, {"kept_parameters": ["id"]})
     await app.client.post("/count", params={"s": SITE, "p": "/shop/index.html?utm_source=x&id=7"})
     for spelled in ("/shop/?id=7", "/shop/index.html?id=7&x=1"):
         asked = {"page": spelled, "tier": "day"}

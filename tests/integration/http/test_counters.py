@@ -27,7 +27,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def app(clock: Clock) -> AsyncIterator[InProcess]:
     async with running(clock, sites=f"{SITE},{PRIVATE}", home_site=SITE) as app:
-        await app.parts.sites.save(SITE, {"visibility": "counter"})
+        await app.parts.core.registry.sites.save(SITE, {"visibility": "counter"})
         yield app
 
 
@@ -83,7 +83,7 @@ async def test_a_counter_names_the_page_as_counting_does(app: InProcess, client:
     """By the site's own rules: the index of a folder is the folder."""
     await view(client, "/a/")
     assert (await client.get(f"/counter/{SITE}.txt?page=/a/index.html")).text == "1\n"
-    await app.parts.sites.save(SITE, {"kept_parameters": ["id"]})
+    await app.parts.core.registry.sites.save(SITE, {"kept_parameters": ["id"]})
     await view(client, "/a/?id=7&x=1")
     assert (await client.get(f"/counter/{SITE}.txt", params={"page": "/a/?id=7"})).text == "1\n"
 

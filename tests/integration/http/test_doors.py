@@ -78,7 +78,7 @@ async def test_head_is_get_without_a_body_and_changes_nothing(app: InProcess, pa
     for content, kind in ((b'{"site": "new.example"}', {"content-type": "application/json"}), (body.encode(), FORM)):
         head = await app.client.request("HEAD", path, content=content, headers=headers | OURS | kind)
         assert head.status_code == got.status_code
-    assert app.parts.sites.get("new.example") is None
+    assert app.parts.core.registry.sites.get("new.example") is None
     assert await app.parts.credentials.tokens() == {}
 
 

@@ -90,7 +90,7 @@ async def test_what_there_is_not_is_refused_by_name(app: InProcess, query: str, 
 
 async def test_a_private_site_is_exported_to_its_readers(app: InProcess) -> None:
     """And to nobody else."""
-    await app.parts.sites.save("private.example", {})
+    await app.parts.core.registry.sites.save("private.example", {})
     path = "/api/v1/sites/private.example/export.csv"
     assert (await app.client.get(path)).status_code == 401
     assert (await app.client.get(path, headers=await app.token("read:private.example"))).status_code == 200

@@ -9,23 +9,15 @@ import httpx
 import pytest
 
 from footfall.settings import load_settings
-from footfall.web.app import Front, make_app
+from footfall.web.app import make_app
 from footfall.web.ingest.count import PIXEL
+from footfall.web.ingest.front import Front
+from tests.contract.conftest import Clock
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
 GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 START = 1_700_000_000.0
 EVENT_ID = "abcdefghijklmnop"
-
-
-class Clock:
-    """Seconds since the epoch, moved by hand."""
-
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -86,9 +78,9 @@ class TestHome:
     async def test_a_view_stays_for_exactly_sixty_seconds(self, client: httpx.AsyncClient, clock: Clock) -> None:
         """The view is in the count of its own second and the 59 that follow, and in no other."""
         await client.get("/")
-        clock.now = START + 59
+        clock.t = START + 59
         assert await views(client) == 1
-        clock.now = START + 60
+        clock.t = START + 60
         assert await views(client) == 0
 
     async def test_a_browser_gets_the_page_with_the_same_number(self, client: httpx.AsyncClient) -> None:
@@ -262,7 +254,7 @@ class TestReading:
     async def test_series_have_every_bucket_empty_ones_as_zero(self, client: httpx.AsyncClient, clock: Clock) -> None:
         """`from` is inclusive, `to` exclusive."""
         await count(client, "/a")
-        clock.now += 2
+        clock.t += 2
         await count(client, "/a")
         start = int(START)
         reply = await client.get(

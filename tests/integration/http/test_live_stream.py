@@ -178,7 +178,7 @@ async def test_a_stream_is_read_with_get_and_by_who_may(app: InProcess) -> None:
 
 async def test_a_stream_ends_with_the_right_to_read_it(app: InProcess) -> None:
     """A log-in that has ended, a token, a share link, a site that was public: each within some events."""
-    credentials, sites = app.parts.credentials, app.parts.sites
+    credentials, sites = app.parts.credentials, app.parts.core.registry.sites
     session = await credentials.make_session()
     share = await credentials.make_share("a link", SITE_HERE)
     token = await app.token(f"read:{SITE_HERE}")
@@ -203,7 +203,7 @@ async def test_a_stream_ends_with_the_right_to_read_it(app: InProcess) -> None:
 
 async def test_watchers_are_told_apart_behind_a_proxy_that_is_trusted(app: InProcess) -> None:
     """Each address has its places; of IPv6 a network has."""
-    await app.parts.sites.save(SITE_HERE, {"visibility": "public"})
+    await app.parts.core.registry.sites.save(SITE_HERE, {"visibility": "public"})
     watchers = [Watcher(app, "10.0.0.1", x_forwarded_for=f"198.51.{n}.7") for n in range(MAX_WATCHERS_OF_AN_ADDRESS + 1)]
     networked = [Watcher(app, "10.0.0.1", x_forwarded_for=f"2001:db8::{n + 1:x}") for n in range(MAX_WATCHERS_OF_AN_ADDRESS + 1)]
     async with asyncio.timeout(PATIENCE):

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from footfall.settings import Settings, load_settings
-from footfall.web.app import Front, make_app
+from footfall.web.app import make_app
+from footfall.web.ingest.front import Front
 
 ADDRESSES = (
     "/count",

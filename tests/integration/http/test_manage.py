@@ -176,7 +176,7 @@ async def test_a_counter_site_shows_no_numbers_but_its_counters(app: InProcess) 
     await app.client.patch(DECLARED, json={"visibility": "counter"})
     for path in ("count", "series", "pages", "ledger"):
         assert (await app.client.get(f"{DECLARED}/{path}", headers={"authorization": ""})).status_code == 401
-    assert app.parts.sites.get(SITE) is not None
+    assert app.parts.core.registry.sites.get(SITE) is not None
 
 
 async def test_a_visitor_who_may_not_read_gets_no_number(app: InProcess) -> None:

@@ -157,7 +157,7 @@ async def test_the_ledger_accounts_for_every_view(app: InProcess) -> None:
         assert reply.status_code == 204, (n, reply.text)
         sent += 1
     await handed_in(app, [{"page": "/a"}, {"page": "/a", "user_agent": "curl/8"}])
-    await app.parts.counter.drain()
+    await app.parts.core.counter.drain()
     reply = await app.client.get(LEDGER, params={"period": "24h"}, headers=await app.token(f"read:{SITE}"))
     ledger = reply.json()
     assert ledger["received"] == sent + 2 == ledger["counted"] + ledger["duplicate"] + sum(ledger["dropped"].values())
@@ -209,11 +209,11 @@ async def test_a_refused_view_is_a_drop_and_no_fault() -> None:
 
 async def test_a_site_that_is_removed_while_views_come_is_gone(app: InProcess) -> None:
     """404, and nothing is counted."""
-    await app.parts.sites.save("gone.example", {}, version=0)
+    await app.parts.core.registry.sites.save("gone.example", {}, version=0)
 
     async def slowly() -> AsyncIterator[bytes]:
         yield b'{"page": "/a"}\n'
-        await app.parts.sites.remove("gone.example")
+        await app.parts.core.registry.sites.remove("gone.example")
         yield b'{"page": "/b"}\n'
 
     reply = await app.client.post("/api/v1/sites/gone.example/views", content=slowly(), headers=await app.token("admin"))

@@ -8,9 +8,8 @@ from collections import Counter as Tally
 import pytest
 
 from footfall.counting.counter import Counter
-from footfall.counting.open_batch import Outcome, Settled
 from footfall.errors import Draining, NotAcknowledged, Overloaded, StoreUnavailable, StoreUnusable
-from footfall.model import MAX_BATCH_ENTRIES, WHOLE_SITE, Count, View
+from footfall.model import MAX_BATCH_ENTRIES, WHOLE_SITE, Count, Outcome, Settled, View
 from tests.contract.conftest import OTHER_SITE, SITE, START, count_of
 from tests.unit.counting.counting import Books, FailingStore, WatchedStore
 

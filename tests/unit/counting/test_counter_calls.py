@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from footfall.counting.counter import Counter
-from footfall.counting.open_batch import Outcome, Settled
 from footfall.errors import NotAcknowledged, StoreUnusable
-from footfall.model import View
+from footfall.model import Outcome, Settled, View
 from tests.contract.conftest import SITE, count_of
 from tests.unit.counting.counting import Books, FailingStore, WatchedStore
 

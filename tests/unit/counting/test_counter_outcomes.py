@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from footfall.counting.counter import FLUSH_SECONDS, Counter
-from footfall.counting.open_batch import OpenSite, Outcome, Settled
+from footfall.counting.open_batch import OpenSite
 from footfall.errors import NotAcknowledged, StoreUnavailable
 from footfall.model import (
     DUPLICATE,
@@ -19,6 +19,8 @@ from footfall.model import (
     Batch,
     Drop,
     DropReason,
+    Outcome,
+    Settled,
     Span,
     Tier,
     View,

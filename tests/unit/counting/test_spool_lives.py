@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from footfall.counting.counter import Counter
-from footfall.counting.open_batch import Outcome
 from footfall.errors import NotAcknowledged
-from footfall.model import Tier, View
+from footfall.model import Outcome, Tier, View
 from footfall.telemetry.ledger import Ledger
 from tests.contract.conftest import SITE, START, Clock, bucket_of
 from tests.unit.counting.spooling import Bench, part, until

@@ -17,9 +17,9 @@ import pytest
 import sentry_sdk
 import structlog
 
-from footfall import __version__
 from footfall.errors import SettingError
 from footfall.telemetry.error_reporting import EVENTS_PER_MINUTE, MAX_TEXT, Scrubber, start_reporting
+from footfall.version import __version__
 from tests.contract.conftest import Clock
 from tests.support.servers import FootfallServer, wait_until
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from footfall import __version__
 from footfall.model import Drop, DropReason
 from footfall.telemetry.ledger import Ledger
+from footfall.version import __version__
 from tests.unit.counting.spooling import Bench, until
 
 #: Keeps books in the shared folder, says that it has, and waits for the end of its input.

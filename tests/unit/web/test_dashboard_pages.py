@@ -214,7 +214,7 @@ async def test_settings_change_what_was_changed_and_nothing_else(app: InProcess)
     form = filled(page) | {"visibility": "counter", "origins": "self\n*.example.net"}
     reply = await app.client.post(f"{PRIVATE_PAGE}/settings", data=form)
     assert reply.status_code == 303
-    assert app.parts.sites.document(PRIVATE)[0] == {"visibility": "counter", "origins": ["self", "*.example.net"]}
+    assert app.parts.core.registry.sites.document(PRIVATE)[0] == {"visibility": "counter", "origins": ["self", "*.example.net"]}
 
 
 async def test_how_long_a_site_is_kept_is_written_as_a_duration(app: InProcess) -> None:
@@ -229,7 +229,7 @@ async def test_how_long_a_site_is_kept_is_written_as_a_duration(app: InProcess) 
         assert re.search(r'name="retention_day"[^>]* aria-invalid="true"', reply.text)
     reply = await app.client.post(f"{PRIVATE_PAGE}/settings", data=filled(page) | {"retention_day": " 100D "})
     assert reply.status_code == 303
-    assert app.parts.sites.document(PRIVATE)[0] == {"retention_day": 100 * 86_400}
+    assert app.parts.core.registry.sites.document(PRIVATE)[0] == {"retention_day": 100 * 86_400}
     assert filled((await app.client.get(f"{PRIVATE_PAGE}/settings")).text)["retention_day"] == "100d"
 
 
@@ -241,17 +241,17 @@ async def test_a_wrong_rule_is_named_and_what_was_written_stays(app: InProcess) 
     assert reply.status_code == 400
     assert "Write addresses or networks" in text_of(reply)
     assert "no address" in reply.text
-    assert app.parts.sites.document(PRIVATE) == ({}, 0)
+    assert app.parts.core.registry.sites.document(PRIVATE) == ({}, 0)
 
 
 async def test_two_who_change_rules_at_once_are_told(app: InProcess) -> None:
     """The second form was made of older rules."""
     await log_in(app)
     form = filled((await app.client.get(f"{PRIVATE_PAGE}/settings")).text) | {"visitor_rate": "60"}
-    await app.parts.sites.save(PRIVATE, {"site_rate": 5})
+    await app.parts.core.registry.sites.save(PRIVATE, {"site_rate": 5})
     reply = await app.client.post(f"{PRIVATE_PAGE}/settings", data=form)
     assert reply.status_code == 409
-    assert app.parts.sites.document(PRIVATE)[0] == {"site_rate": 5}
+    assert app.parts.core.registry.sites.document(PRIVATE)[0] == {"site_rate": 5}
 
 
 @pytest.mark.parametrize("path", ["/sites", f"{PRIVATE_PAGE}/settings", "/access"])
@@ -261,7 +261,7 @@ async def test_a_form_without_its_proof_is_not_taken(app: InProcess, path: str, 
     await log_in(app)
     form = given | {"site": "new.example", "do": "make-token", "name": "x", "action": "admin"}
     assert (await app.client.post(path, data=form)).status_code == 403
-    assert app.parts.sites.get("new.example") is None
+    assert app.parts.core.registry.sites.get("new.example") is None
     assert not await app.parts.credentials.tokens()
 
 
@@ -281,7 +281,7 @@ async def test_a_site_is_added_and_removed_with_its_history(app: InProcess) -> N
     address = "/sites/new.example/settings"
     assert (await app.client.post(address, data={"proof": proof, "do": "remove", "confirm": "x"})).status_code == 400
     assert (await app.client.post(address, data={"proof": proof, "do": "remove", "confirm": "new.example"})).status_code == 303
-    assert app.parts.sites.get("new.example") is None
+    assert app.parts.core.registry.sites.get("new.example") is None
     assert "new.example" not in await app.parts.store.sites()
 
 

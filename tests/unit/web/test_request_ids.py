@@ -21,7 +21,8 @@ from footfall.settings import load_settings
 from footfall.stores.memory import MemoryStore
 from footfall.telemetry.ledger import Ledger
 from footfall.telemetry.logging import set_up_logging
-from footfall.web.app import Front, make_app
+from footfall.web.app import make_app
+from footfall.web.ingest.front import Front
 
 OURS = re.compile(r"[0-9a-f]{32}")
 GIVEN = "Root-1_67891233-abcdef012345678912345678"

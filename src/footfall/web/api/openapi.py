@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from footfall import __version__
 from footfall.model import DIMENSIONS
 from footfall.rules import Rules
+from footfall.version import __version__
 from footfall.web.permissions import SESSION_COOKIE, SHARE_COOKIE
 from footfall.web.problems import PROBLEM_TYPE, Problem
 from footfall.web.routes import ROUTES, Needs, Row

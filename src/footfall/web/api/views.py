@@ -16,12 +16,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from footfall.counting.counter import Counter
-from footfall.counting.open_batch import Outcome
 from footfall.errors import BadInput, Draining, NotAcknowledged, Overloaded, StoreError
 from footfall.intake.query import read_event_id
 from footfall.intake.request import Intake
 from footfall.intake.traits import Evidence
-from footfall.model import WHOLE_SITE, Drop, DropReason, View
+from footfall.model import WHOLE_SITE, Drop, DropReason, Outcome, View
 from footfall.reading.shared_reads import Reads
 from footfall.registry.sites import Sites
 from footfall.rules import Site

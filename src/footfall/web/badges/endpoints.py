@@ -18,20 +18,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from footfall.counting.counter import Counter
-from footfall.counting.open_batch import Outcome
+from footfall.counting.recording import Recorder, outcome_of
 from footfall.errors import BadInput, Draining, NotAcknowledged, Overloaded, StoreError
 from footfall.intake.agents import Agents
 from footfall.intake.pages import BadPage, page_of
 from footfall.intake.request import Intake
-from footfall.model import MINUTE, WHOLE_SITE, Count, Drop
+from footfall.model import MINUTE, WHOLE_SITE, Count, Drop, Outcome
 from footfall.reading.shared_reads import Reads
 from footfall.registry.sites import Sites
 from footfall.web.api.reading import unauthorized
 from footfall.web.badges.drawing import COLOURS, STYLES, Badge, draw, read_colour, read_label
-from footfall.web.ingest.count import peer_of
 from footfall.web.permissions import Access
 from footfall.web.problems import RETRY_AFTER
 from footfall.web.replies import outcome_text
+from footfall.web.requests import peer_of
 
 
 class Show(NamedTuple):
@@ -118,7 +118,7 @@ class Counters:
         self._access = access
         self._reads = reads
         self._intake = intake
-        self._counter = counter
+        self._recorder = Recorder(intake, counter)
         self._agents = agents
         self._instance = instance
 
@@ -213,13 +213,7 @@ class Counters:
     async def _count(self, site: str, path: str, headers: Mapping[bytes, bytes], peer: str) -> Outcome | Drop:
         query = urlencode({"s": site, "p": path}).encode()
         judged = self._intake.judge(query, headers, peer, spares=self._agents.is_image_proxy)
-        if isinstance(judged, Drop):
-            self._counter.dropped(judged)
-            return judged
-        settled = await self._counter.count(judged)
-        if settled.opened:
-            self._intake.note_opened(judged.site, headers, peer)
-        return settled.outcome
+        return outcome_of(await self._recorder.record(judged, headers, peer))
 
     def _refused(self, request: Request, headers: Mapping[str, str]) -> Response:
         reply = unauthorized(_site_of(request))

@@ -17,8 +17,8 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from footfall.web.app import Front
 from footfall.web.ingest.count import HotEndpoint
+from footfall.web.ingest.front import Front
 from footfall.web.replies import CLOSE, RawHeaders, Reply, Wire
 
 #: A stopping server closes an idle connection only after this long, never just as a request is sent on it: a busy client has sent

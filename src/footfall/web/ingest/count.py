@@ -9,13 +9,14 @@ from typing import Protocol
 from starlette.types import Message, Receive, Scope, Send
 
 from footfall.counting.counter import Counter
-from footfall.counting.open_batch import Outcome, Settled
+from footfall.counting.recording import Recorder, outcome_of
 from footfall.errors import NotAcknowledged, StoreError
 from footfall.intake.request import Intake
-from footfall.model import Drop, View
+from footfall.model import Drop, Outcome, Settled, View
 from footfall.telemetry.ledger import Ledger
 from footfall.web.problems import answer_error, problem
 from footfall.web.replies import CountingReplies, RawHeaders, Reply, count_json, outcome_text, send_reply
+from footfall.web.requests import peer_of
 
 #: A transparent picture of one pixel (GIF89a), 43 bytes.
 PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
@@ -56,6 +57,7 @@ class HotEndpoint(abc.ABC):
     def __init__(self, intake: Intake, counter: Counter, ledger: Ledger, replies: CountingReplies) -> None:
         self._intake = intake
         self._counter = counter
+        self._recorder = Recorder(intake, counter)
         self._ledger = ledger
         self._replies = replies
         self._made: dict[bytes, Reply] = {}
@@ -81,20 +83,14 @@ class HotEndpoint(abc.ABC):
             judged = self._intake.judge(query, headers, peer)
         except Exception:
             return False
-        if isinstance(judged, Drop):
-            self._counter.dropped(judged)
-            asker.answer(self._reply(judged))
-            return True
 
-        def told(result: Settled | NotAcknowledged) -> None:
+        def tell(result: Settled | Drop | NotAcknowledged) -> None:
             if isinstance(result, NotAcknowledged):
                 asker.refuse(result)
-                return
-            if result.opened:
-                self._intake.note_opened(judged.site, headers, peer)
-            asker.answer(self._reply(result.outcome))
+            else:
+                asker.answer(self._reply(outcome_of(result)))
 
-        self._counter.submit(judged, told)
+        self._recorder.submit(judged, headers, peer, tell)
         return True
 
     async def refusal(self, error: Exception, headers: RawHeaders) -> Reply:
@@ -163,18 +159,12 @@ class CountEndpoint(HotEndpoint):
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
         peer = peer_of(scope)
         judged = self._intake.judge(scope["query_string"], headers, peer)
-        if isinstance(judged, Drop):
-            self._counter.dropped(judged)
-            await send_reply(send, self._reply(judged))
-            return
-        wants_json = self._needs_more(headers) and await self._may_read(headers, judged.site)
-        settled = await self._counter.count(judged, wanted=wants_json)
-        if settled.opened:
-            self._intake.note_opened(judged.site, headers, peer)
-        if wants_json and settled.outcome is not Outcome.REFUSED:
-            await self._answer_json(judged, settled, send)
+        wants_json = self._needs_more(headers) and isinstance(judged, View) and await self._may_read(headers, judged.site)
+        result = await self._recorder.record(judged, headers, peer, wanted=wants_json)
+        if wants_json and isinstance(judged, View) and isinstance(result, Settled) and result.outcome is not Outcome.REFUSED:
+            await self._answer_json(judged, result, send)
         else:
-            await send_reply(send, self._reply(settled.outcome))
+            await send_reply(send, self._reply(outcome_of(result)))
 
     async def _may_read(self, headers: Mapping[bytes, bytes], site: str) -> bool:
         """Whether the caller may; one whose credentials a store that is away can't confirm may not, but is counted."""
@@ -195,25 +185,11 @@ class PixelEndpoint(HotEndpoint):
     async def _count(self, scope: Scope, send: Send) -> None:
         headers, peer = dict(scope["headers"]), peer_of(scope)
         judged = self._intake.judge(scope["query_string"], headers, peer)
-        outcome: Outcome | Drop
-        if isinstance(judged, Drop):
-            self._counter.dropped(judged)
-            outcome = judged
-        else:
-            settled = await self._counter.count(judged)
-            if settled.opened:
-                self._intake.note_opened(judged.site, headers, peer)
-            outcome = settled.outcome
-        await send_reply(send, self._reply(outcome))
+        result = await self._recorder.record(judged, headers, peer)
+        await send_reply(send, self._reply(outcome_of(result)))
 
     def _make_reply(self, outcome: Outcome | Drop) -> Reply:
         return self._replies.with_body(outcome, 200, b"image/gif", PIXEL)
-
-
-def peer_of(scope: Scope) -> str:
-    """The address at the other end of the connection, "" where there is none (a socket in the file system)."""
-    client = scope.get("client")
-    return client[0] if client else ""
 
 
 async def answer_other_method(scope: Scope, receive: Receive, send: Send) -> None:
