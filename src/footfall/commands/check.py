@@ -81,10 +81,9 @@ def _check_all(settings: Settings) -> None:
 
 
 def _check_site(written: str, period: str, settings: Settings) -> None:
+    from footfall.reading.ledger import WHY, read_ledger
     from footfall.reading.shared_reads import Reads
     from footfall.registry.sites import Sites
-    from footfall.web.api.ledger import read_ledger
-    from footfall.web.dashboard.words import WHY
 
     name = read_site(written)
     if period not in PERIODS:

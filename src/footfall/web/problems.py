@@ -96,3 +96,9 @@ HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Response]] = {
     HTTPException: _http,
     Exception: _fault,
 }
+
+
+def unauthorized(site: str) -> Response:
+    """The reply to a caller who may not read a site."""
+    detail = f"the numbers of {site!r} are not public; the owner of the server can name the site in FOOTFALL_PUBLIC_SITES"
+    return problem(401, detail, {"WWW-Authenticate": "Bearer"})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 import msgspec
+from starlette.responses import Response
 from starlette.types import Send
 
 from footfall.model import Count, Drop, DropReason, Outcome
@@ -122,3 +123,10 @@ def outcome_text(outcome: Outcome | Drop) -> bytes:
     if outcome is Outcome.REFUSED:
         return _REFUSED
     return outcome.encode()
+
+
+def json_reply(body: bytes) -> Response:
+    """A reply in JSON that scripts of any site may read, and nobody keeps."""
+    return Response(
+        body, headers={"Cache-Control": "no-store", "Access-Control-Allow-Origin": "*"}, media_type="application/json"
+    )

@@ -45,8 +45,9 @@ from footfall.stores.redis.commits import NAMES, Status, commit_arguments, count
 from footfall.stores.redis.detail_reads import broken_down, here_now, visitors_in
 from footfall.stores.redis.documents import get_document, get_documents, put_document
 from footfall.stores.redis.dump import dump, load
+from footfall.stores.redis.forget import forget_page, forget_site
 from footfall.stores.redis.keys import site_key
-from footfall.stores.redis.long_reads import forget_page, forget_site, pages_of, summed
+from footfall.stores.redis.long_reads import pages_of, summed
 from footfall.stores.redis.retention import SiteKeeping
 from footfall.stores.redis.scripts import ScriptClock, server_clock
 from footfall.stores.redis.server.connections import Reply

@@ -14,10 +14,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from footfall.web.api.reading import json_reply
 from footfall.web.dashboard.pages import Pages
 from footfall.web.problems import PROBLEM_TYPE
 from footfall.web.rendering import Renderer
+from footfall.web.replies import json_reply
 
 #: What a caller needs, by the ways in that an operation names; `openapi.py` has them.
 _NEEDS: Mapping[tuple[str, ...], str] = {

@@ -11,8 +11,8 @@ from starlette.responses import Response, StreamingResponse
 from footfall.errors import Overloaded
 from footfall.export import DEFAULT_TABLE, Form, Wanted, export, read_wanted
 from footfall.stores import Store
-from footfall.web.api.reading import unauthorized
 from footfall.web.permissions import Access
+from footfall.web.problems import unauthorized
 
 #: So many exports go on at the same time in an instance; one more is told to come back.
 MOST_AT_ONCE = 4

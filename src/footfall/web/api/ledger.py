@@ -7,36 +7,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from footfall.errors import BadInput
-from footfall.model import DUPLICATE, OUTCOME, PERIODS, WHOLE_SITE, DropReason, Span
+from footfall.model import PERIODS
+from footfall.reading.ledger import read_ledger
 from footfall.reading.shared_reads import Reads
-from footfall.web.api.reading import json_reply, unauthorized
 from footfall.web.permissions import Access
+from footfall.web.problems import unauthorized
+from footfall.web.replies import json_reply
 
 DEFAULT_PERIOD = "24h"
-
-
-class LedgerReply(msgspec.Struct, frozen=True):
-    """Views of a period at second `at`: received = counted + duplicate + those dropped, by reason.
-
-    Views that failed or wait in a spool are not in it: the store does not know of them. They stand in the metrics.
-    """
-
-    at: int
-    period: str
-    received: int
-    counted: int
-    duplicate: int
-    dropped: dict[str, int]
-
-
-async def read_ledger(reads: Reads, site: str, period: str, span: Span) -> LedgerReply:
-    """The ledger of a site."""
-    series = await reads.newest(site, WHOLE_SITE, span)
-    outcomes = await reads.breakdown(site, WHOLE_SITE, OUTCOME, span, len(DropReason) + 1)
-    found = dict(outcomes.values)
-    counted = sum(views for _, views in series.points)
-    duplicate = found.pop(DUPLICATE, 0)
-    return LedgerReply(series.at, period, counted + duplicate + sum(found.values()), counted, duplicate, found)
 
 
 class LedgerApi:

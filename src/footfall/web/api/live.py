@@ -17,10 +17,10 @@ from starlette.types import Receive, Scope, Send
 from footfall.errors import StoreError
 from footfall.reading.live import Live, TooManyWatchers
 from footfall.registry.sites import Sites
-from footfall.web.api.reading import page_asked, unauthorized
 from footfall.web.permissions import Access
-from footfall.web.problems import problem
+from footfall.web.problems import problem, unauthorized
 from footfall.web.replies import RawHeaders
+from footfall.web.requests import page_asked
 
 #: A browser that has lost its stream comes back after so many milliseconds.
 RETRY_MS = 1000

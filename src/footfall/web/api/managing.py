@@ -15,9 +15,9 @@ from footfall.registry.sites import Sites
 from footfall.rules import Rules
 from footfall.settings.values import site_name
 from footfall.stores import Store
-from footfall.web.api.reading import json_reply
 from footfall.web.permissions import Access
 from footfall.web.problems import problem
+from footfall.web.replies import json_reply
 
 #: Bytes of a body: rules have at most a hundred entries each.
 MAX_BYTES = 256 * 1024

@@ -11,9 +11,9 @@ from typing import Any
 
 from footfall.export import DEFAULT_TABLE, TABLES
 from footfall.model import PERIODS, Tier
+from footfall.reading.ledger import LedgerReply
 from footfall.reading.live import Event
 from footfall.rules import LONGEST_WINDOW
-from footfall.web.api.ledger import LedgerReply
 from footfall.web.api.managing import MadeReply, NewShare, NewToken, ShareReply, SiteReply, SitesReply, TokenReply
 from footfall.web.api.openapi import Operation, Parameter, Reply, Schema
 from footfall.web.api.reading import (

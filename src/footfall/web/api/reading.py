@@ -15,14 +15,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from footfall.errors import BadInput
-from footfall.intake.pages import BadPage, page_of
 from footfall.model import DIMENSIONS, PERIODS, WHOLE_SITE, Span, Tier
 from footfall.reading.shared_reads import Reads
 from footfall.registry.sites import Sites
-from footfall.rules import Rules
 from footfall.web.permissions import Access
-from footfall.web.problems import problem
-from footfall.web.replies import count_json
+from footfall.web.problems import problem, unauthorized
+from footfall.web.replies import count_json, json_reply
+from footfall.web.requests import page_asked
 
 #: A series has at most this many points.
 MAX_POINTS = 10_000
@@ -198,30 +197,6 @@ class Api:
         if end - start > MAX_POINTS * (31 * 86400 if tier is Tier.MONTH else tier.width):
             raise BadInput("from", f"from and to span more than {MAX_POINTS} points; ask for less, or for a coarser tier")
         return tier, start, end
-
-
-def json_reply(body: bytes) -> Response:
-    """A reply in JSON that scripts of any site may read, and nobody keeps."""
-    return Response(
-        body, headers={"Cache-Control": "no-store", "Access-Control-Allow-Origin": "*"}, media_type="application/json"
-    )
-
-
-def unauthorized(site: str) -> Response:
-    """The reply to a caller who may not read a site."""
-    detail = f"the numbers of {site!r} are not public; the owner of the server can name the site in FOOTFALL_PUBLIC_SITES"
-    return problem(401, detail, {"WWW-Authenticate": "Bearer"})
-
-
-def page_asked(request: Request, rules: Rules) -> str:
-    """The page asked for, spelled as a site of these rules counts it; WHOLE_SITE where none is."""
-    raw = request.query_params.get("page")
-    if raw is None:
-        return WHOLE_SITE
-    try:
-        return page_of(raw, rules)
-    except BadPage as error:
-        raise BadInput("page", f"{error}; a page is a path, as in /blog/post") from None
 
 
 def _number(request: Request, name: str, default: int, least: int, most: int) -> int:

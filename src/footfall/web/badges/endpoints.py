@@ -26,10 +26,9 @@ from footfall.intake.request import Intake
 from footfall.model import MINUTE, WHOLE_SITE, Count, Drop, Outcome
 from footfall.reading.shared_reads import Reads
 from footfall.registry.sites import Sites
-from footfall.web.api.reading import unauthorized
 from footfall.web.badges.drawing import COLOURS, STYLES, Badge, draw, read_colour, read_label
 from footfall.web.permissions import Access
-from footfall.web.problems import RETRY_AFTER
+from footfall.web.problems import RETRY_AFTER, unauthorized
 from footfall.web.replies import outcome_text
 from footfall.web.requests import peer_of
 

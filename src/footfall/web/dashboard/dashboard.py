@@ -21,7 +21,6 @@ from footfall.auth import Caller
 from footfall.errors import BadInput, StoreError
 from footfall.model import DIMENSIONS, PERIODS, WHOLE_SITE, Dimension
 from footfall.registry.sites import Sites
-from footfall.web.api.reading import page_asked
 from footfall.web.dashboard.charts import SPARK_HEIGHT, SPARK_WIDTH, draw_chart, spark
 from footfall.web.dashboard.pages import Pages
 from footfall.web.dashboard.period import CUSTOM, NAMES, Asked, Period, day_text, read_asked
@@ -31,6 +30,7 @@ from footfall.web.dial import draw_dial
 from footfall.web.permissions import Access
 from footfall.web.problems import RETRY_AFTER
 from footfall.web.rendering import past, summary
+from footfall.web.requests import page_asked
 
 #: Rows of a panel, of the list of the past minute's pages, and of a list by itself.
 PANEL_ROWS = 8

@@ -5,27 +5,9 @@ A reason that has no sentence here is shown by its name alone, so that a new one
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
-from footfall.model import DUPLICATE, DropReason
-
-#: Why views that are not counted are not, by outcome.
-WHY: Mapping[str, str] = {
-    DUPLICATE: "Sent more than once with the same event id, and counted once.",
-    DropReason.UNKNOWN_SITE: "The site is not one of this server's.",
-    DropReason.ORIGIN: "They came from a page on a host that the site's rules do not allow.",
-    DropReason.BOT: "Robots, crawlers and monitors, by how they call themselves.",
-    DropReason.PREFETCH: "Fetched by a browser ahead of a visit that may never come.",
-    DropReason.PRIVACY: "The visitor asked not to be counted, and the site honours that.",
-    DropReason.RATE: "One visitor, or the site, sent more a minute than its rules allow.",
-    DropReason.TOO_MANY_PAGES: "They would have opened more new pages a day than the site's rules allow.",
-    DropReason.BAD_PAGE: "The page's path could not be used.",
-    DropReason.NOT_A_PAGE: "Files, feeds, errors and what is no page view.",
-    DropReason.EXCLUDED: "The site's rules leave out their page or their address.",
-    DropReason.UNREADABLE: "Lines of a log that could not be read.",
-}
+from footfall.reading.ledger import WHY
 
 
 class LedgerRow(msgspec.Struct, frozen=True):
