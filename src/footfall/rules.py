@@ -7,7 +7,6 @@ A frozen value, whole: where a rule comes from (a setting, a document in the sto
 from __future__ import annotations
 
 import enum
-import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from fnmatch import translate
@@ -17,6 +16,7 @@ import msgspec
 
 from footfall.errors import BadInput
 from footfall.model import DAY, DEFAULT_RETENTION, Retention, Tier
+from footfall.networks import Networks, network, pack
 
 #: Origins that stand for the site itself: its own host and all below it.
 OWN_ORIGIN = "self"
@@ -134,14 +134,6 @@ def check_windows(kept: Retention, of_store: Retention) -> None:
         raise BadInput(RETENTION_RULES[Tier.SECOND], f"a duration of {least} seconds or more: windows are read from them")
 
 
-def network(text: str, field: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """An address or a network in CIDR notation. Raises BadInput naming `field`."""
-    try:
-        return ipaddress.ip_network(text.strip(), strict=False)
-    except ValueError:
-        raise BadInput(field, "addresses or networks such as 192.0.2.7 or 10.0.0.0/8; separated by commas") from None
-
-
 class Site:
     """A site and its rules, the latter in the forms in which views are held against them."""
 
@@ -152,7 +144,7 @@ class Site:
         self.rules = rules
         self._origin = _one_of([_origin_pattern(origin, name) for origin in rules.origins])
         self._excluded_path = _one_of([translate(path) for path in rules.excluded_paths])
-        self._excluded_networks = [network(address, "excluded_addresses") for address in rules.excluded_addresses]
+        self._excluded_networks = Networks(rules.excluded_addresses, "excluded_addresses")
 
     def allows_origin(self, origin: str) -> bool:
         """Whether views may come from a page at `origin` (scheme://host:port, as in the header Origin)."""
@@ -169,13 +161,7 @@ class Site:
 
     def excludes_address(self, address: str) -> bool:
         """Whether views from an address are not wanted. What is no address is not excluded."""
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:  # as a socket for both kinds shows IPv4
-            parsed = parsed.ipv4_mapped
-        return any(parsed in each for each in self._excluded_networks)
+        return pack(address) in self._excluded_networks
 
 
 def _origin_pattern(origin: str, site: str) -> str:

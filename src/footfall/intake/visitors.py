@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from footfall.model import DAY
+from footfall.networks import pack
 
 #: Bytes of a salt.
 SALT_BYTES = 32
 
-#: Visitors whose hash is remembered, at most 800 bytes each: who views a page is likely to view another.
-REMEMBERED = 4096
+#: Sites and user agents for which a hash is begun and remembered, about 1,500 bytes each. Each visitor adds an address.
+REMEMBERED = 1024
 
 
 class Visitors:
@@ -26,7 +27,7 @@ class Visitors:
         self._clock = clock
         #: The salts in use, by day, counted from the epoch.
         self.salts: Mapping[int, bytes] = {}
-        self._hash = lru_cache(REMEMBERED)(self._hashed)
+        self._begun = lru_cache(REMEMBERED)(self._begin)
 
     def today(self) -> int:
         """The day it is (UTC), counted from the epoch."""
@@ -35,15 +36,22 @@ class Visitors:
     def use(self, salts: Mapping[int, bytes]) -> None:
         """Hash with these salts, by day, from now on; all others are forgotten."""
         self.salts = salts
-        self._hash.cache_clear()
+        self._begun.cache_clear()
 
     def hash(self, site: str, address: str, user_agent: bytes, day: int | None = None) -> int | None:
         """A visitor of a site on a day (today); None where its salt is not known."""
-        return self._hash(site, address, user_agent[:512], self.today() if day is None else day) if address else None
+        if not address:
+            return None
+        begun = self._begun(site, user_agent[:512], self.today() if day is None else day)
+        if begun is None:
+            return None
+        visitor = begun.copy()
+        visitor.update(pack(address) or address.encode("utf-8", "surrogateescape"))
+        return int.from_bytes(visitor.digest())
 
-    def _hashed(self, site: str, address: str, user_agent: bytes, day: int) -> int | None:
+    def _begin(self, site: str, user_agent: bytes, day: int) -> hashlib.blake2b | None:
+        """A hash that is begun with what many visitors share: to begin one takes longer than to go on with it."""
         salt = self.salts.get(day)
         if salt is None:
             return None
-        hashed = hashlib.blake2b(f"{site}\0{address}\0".encode() + user_agent, digest_size=8, key=salt)
-        return int.from_bytes(hashed.digest())
+        return hashlib.blake2b(site.encode() + b"\0" + user_agent + b"\0", digest_size=8, key=salt)

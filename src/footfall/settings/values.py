@@ -15,7 +15,8 @@ from pydantic import ValidationInfo
 
 from footfall.errors import BadInput
 from footfall.model import DAY, HOUR, MINUTE
-from footfall.rules import WINDOW_MARGIN, Rules, network
+from footfall.networks import network
+from footfall.rules import WINDOW_MARGIN, Rules
 
 PREFIX = "FOOTFALL_"
 
