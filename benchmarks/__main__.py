@@ -19,6 +19,7 @@ from benchmarks import (
     instances,
     memory,
     reads,
+    real,
     redis,
     redis_memory,
     redis_reads,
@@ -48,6 +49,7 @@ class Which(enum.StrEnum):
     """The benchmarks, and all of them."""
 
     THROUGHPUT = "throughput"
+    REAL = "real"
     READS = "reads"
     MEMORY = "memory"
     IMPORTS = "imports"
@@ -99,6 +101,7 @@ def _measure(which: Which, folder: Path, console: Console, results: Path, *, sec
 
     benchmarks: Mapping[Which, Callable[[Path, Steps], Report]] = {
         Which.THROUGHPUT: on_cores(partial(throughput.measure, seconds=seconds, rounds=rounds or _ROUNDS)),
+        Which.REAL: on_cores(partial(real.measure, seconds=seconds, rounds=rounds or _REDIS_ROUNDS)),
         Which.READS: reads.measure,
         Which.MEMORY: on_cores(memory.measure),
         Which.IMPORTS: partial(imports.measure, rounds=rounds or _REDIS_ROUNDS),

@@ -118,8 +118,9 @@ def site_name(number: int) -> str:
 
 
 @contextlib.contextmanager
-def _footfall(place: Place, aof: Literal["no", "everysec"]) -> Iterator[OnRedis]:
-    with PinnedRedis(place, aof=aof) as redis, serve(place, redis.url) as running:
+def on_redis(place: Place, aof: Literal["no", "everysec"] = "no", settings: Mapping[str, str] | None = None) -> Iterator[OnRedis]:
+    """`footfall serve` with a Redis of its own."""
+    with PinnedRedis(place, aof=aof) as redis, serve(place, redis.url, settings=settings) as running:
         yield OnRedis(running, redis)
 
 
@@ -154,9 +155,9 @@ def instances(place: Place, count: int) -> Iterator[list[OnRedis]]:
 
 #: The servers that count in a Redis of their own, by the name that benchmarks know them by.
 LAUNCHES: Mapping[str, Launch] = {
-    "redis": lambda place: _footfall(place, "no"),
-    "redis, visits": lambda place: _footfall(place, "no"),
-    "redis, AOF": lambda place: _footfall(place, "everysec"),
+    "redis": on_redis,
+    "redis, visits": on_redis,
+    "redis, AOF": lambda place: on_redis(place, "everysec"),
     "redis, many sites": _for_many_sites,
     "naive": _naive,
 }

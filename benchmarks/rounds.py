@@ -10,6 +10,7 @@ This module knows no server and no gate: benchmarks bring heats, launches and ta
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -40,10 +41,16 @@ class Contender(msgspec.Struct, frozen=True):
     target: str
     accept: str = "*/*"
     visits: int = 0
+    visitors: wrk.Visitors = "peer"
+    ids: bool = False
 
     @property
     def headers(self) -> Mapping[str, str]:
         return {"Host": servers.SITE, "User-Agent": servers.BROWSER, "Accept": self.accept}
+
+    def load(self, connections: int, seconds: int, pages: int, seed: int) -> wrk.Load:
+        """What is sent to it."""
+        return wrk.Load(connections, seconds, pages, seed, self.visits, self.visitors, self.ids)
 
 
 BARE_SERVER = "bare"
@@ -138,6 +145,7 @@ def run_rounds(
     steps.expect(sum(len(heat.contenders) + rounds * (2 * len(heat.contenders) - 1) for heat in heats))
     runs: dict[Heat, list[list[Measured]]] = {heat: [[] for _ in heat.contenders] for heat in heats}
     beside: dict[Heat, list[list[Beside]]] = {heat: [[] for _ in heat.contenders] for heat in heats}
+    seeds = itertools.count(rounds + 1)  # what must never have been seen before needs a seed of its own in each run
     with contextlib.ExitStack() as stack:
         names = {contender.server for heat in heats for contender in heat.contenders} - {BARE_SERVER}
         running = {name: stack.enter_context(launches[name](place)) for name in sorted(names)}
@@ -151,13 +159,15 @@ def run_rounds(
                     contender,
                     heat,
                     place,
-                    wrk.Load(_WARM_UP_CONNECTIONS, _WARM_UP_SECONDS, heat.pages, 0, contender.visits),
+                    contender.load(_WARM_UP_CONNECTIONS, _WARM_UP_SECONDS, heat.pages, next(seeds)),
                 )
 
         def run(heat: Heat, which: int, number: int) -> Measured:
             contender = heat.contenders[which]
             steps.step(f"round {number + 1} of {rounds}: {_words(contender, heat)}")
-            load = wrk.Load(heat.connections, seconds, heat.pages, number + 1, contender.visits)
+            load = contender.load(
+                heat.connections, seconds, heat.pages, next(seeds) if contender.visitors == "new" or contender.ids else number + 1
+            )
             measured = audited_run(running[contender.server], contender, heat, place, load)
             runs[heat][which].append(measured)
             return measured

@@ -55,6 +55,10 @@ class Place(msgspec.Struct, frozen=True):
         return cls(cores[0], cores[1], cores[min(2, len(cores) - 1)], folder)
 
 
+#: Opens the metrics: who asks for them may stand behind a proxy that is trusted.
+METRICS_TOKEN = "of-the-benchmarks"  # noqa: S105
+
+
 class Answer(msgspec.Struct, frozen=True):
     """A reply of a server; header names in lower case."""
 
@@ -112,7 +116,9 @@ class Running:
     def metrics(self) -> Mapping[str, float]:
         """Its metrics by name, summed over their labels. Raises BenchmarkError where the server does not tell."""
         sums: dict[str, float] = {}
-        for family in text_string_to_metric_families(self._expect("/metrics").decode()):
+        for family in text_string_to_metric_families(
+            self._expect("/metrics", {"Authorization": f"Bearer {METRICS_TOKEN}"}).decode()
+        ):
             for sample in family.samples:
                 sums[sample.name] = sums.get(sample.name, 0) + sample.value
         return sums
@@ -132,8 +138,8 @@ class Running:
         fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def _expect(self, target: str) -> bytes:
-        answer = self.get(target)
+    def _expect(self, target: str, headers: Mapping[str, str] | None = None) -> bytes:
+        answer = self.get(target, headers)
         if answer.status != 200:
             raise BenchmarkError(f"{target} answered {answer.status}: {answer.body[:200].decode(errors='replace')}")
         return answer.body
@@ -161,13 +167,22 @@ def footfall(place: Place, file: str = "footfall.db") -> Iterator[Running]:
 
 
 @contextlib.contextmanager
-def serve(place: Place, store: str, *, sites: Sequence[str] = (SITE,), instance: str = "benchmark") -> Iterator[Running]:
-    """`footfall serve` on the store of a URL. The first of the sites is the home site, and its numbers are public."""
+def serve(
+    place: Place,
+    store: str,
+    *,
+    sites: Sequence[str] = (SITE,),
+    instance: str = "benchmark",
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Running]:
+    """`footfall serve` on the store of a URL, with more `settings`. The first of the sites is the home site, and public."""
     environment = {
         "FOOTFALL_STORE": store,
         "FOOTFALL_SITES": ",".join(sites),
         "FOOTFALL_INSTANCE": instance,
         "FOOTFALL_PAGES_PER_DAY": "20000",  # more than there are: the limit is on, and refuses nothing
+        "FOOTFALL_METRICS_TOKEN": METRICS_TOKEN,
+        **(settings or {}),
     }
     command = [str(Path(sys.executable).with_name("footfall")), "serve", "--host", _HOST, "--port", "{port}"]
     with _started(command, environment, place) as running:

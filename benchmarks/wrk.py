@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -21,6 +22,10 @@ _GRACE = 15.0
 
 #: Seconds that an answer may take. A slow server may need long; it has failed only where it does not answer.
 _TIMEOUT = 10
+
+
+#: Whom requests come from: whoever is connected, an address never seen before for each, or always one address.
+Visitors = Literal["peer", "new", "one"]
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -50,7 +55,8 @@ class _Said(msgspec.Struct):
 class Load(msgspec.Struct, frozen=True):
     """What is sent: over how many `connections`, for how many `seconds`, to how many `pages`, drawn from `seed`.
 
-    Where `visits` is not 0, requests for many pages come from so many referrers and have so many user agents.
+    Where `visits` is not 0, requests for many pages come from so many referrers and have so many user agents. `visitors` says
+    from which addresses they come, as a proxy names them; then they have the 60 agents of load.lua. `ids` gives each an event id.
     """
 
     connections: int
@@ -58,6 +64,8 @@ class Load(msgspec.Struct, frozen=True):
     pages: int
     seed: int = 1
     visits: int = 0
+    visitors: Visitors = "peer"
+    ids: bool = False
 
 
 def run(url: str, headers: Mapping[str, str], load: Load, core: int) -> Run:
@@ -72,6 +80,7 @@ def run(url: str, headers: Mapping[str, str], load: Load, core: int) -> Run:
     for name, value in headers.items():
         command += ["-H", f"{name}: {value}"]
     command += [url, "--", str(load.pages), str(load.seed), str(load.visits)]
+    command.append(load.visitors + ("+id" if load.ids else ""))
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=load.seconds + _GRACE, check=False)
     except subprocess.TimeoutExpired:
