@@ -88,6 +88,15 @@ ROUTES = (
 )
 
 
+#: Addresses that are for people and their browsers: pages, their forms, and the files they need. No program needs them described.
+FOR_PEOPLE = frozenset(
+    {
+        *("/sites", "/sites/{site}", "/sites/{site}/settings", "/access", "/login", "/logout", "/welcome", "/share/{secret}"),
+        *("/docs", "/footfall.js", "/footfall-spans.js", "/favicon.ico", "/static/{name}"),
+    }
+)
+
+
 def route_table() -> list[tuple[str, str]]:
     """Every address and what it is for, in one line."""
     return [(row.path, row.help) for row in ROUTES]

@@ -18,8 +18,7 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks as conformance
 
 from footfall.web.api.openapi import make_document
-from footfall.web.api.operations import ENCLOSED
-from footfall.web.api.operations_pages import OPERATIONS
+from footfall.web.api.operations import API, ENCLOSED
 from tests.integration.in_process import SITE, InProcess, running
 
 #: Requests that an operation is sent by each caller; FOOTFALL_TEST_EXAMPLES says how many where there is more time.
@@ -81,7 +80,7 @@ def cases(operation: Operation) -> st.SearchStrategy[Case[Any]]:
 
 def operations() -> list[Operation]:
     """All operations of the document."""
-    found = schemathesis.openapi.from_dict(make_document(OPERATIONS, ENCLOSED)).get_all_operations()
+    found = schemathesis.openapi.from_dict(make_document(API, ENCLOSED)).get_all_operations()
     return [each.ok() for each in found if isinstance(each, Ok)]
 
 

@@ -11,20 +11,21 @@ import pytest
 
 from footfall.web.api.docs import page_of, type_words
 from footfall.web.api.openapi import make_document
-from footfall.web.api.operations import ENCLOSED
-from footfall.web.api.operations_pages import OPERATIONS
+from footfall.web.api.operations import API, ENCLOSED
 from footfall.web.problems import PROBLEM_TYPE
 from footfall.web.rendering import Renderer
-from footfall.web.routes import ROUTES, Needs
+from footfall.web.routes import FOR_PEOPLE, ROUTES, Needs
 
 #: Rows whose handler decides about methods itself, and count or stream with these.
 DECIDED = {"/count": {"GET", "POST"}, "/count.gif": {"GET", "POST"}}
+
+PROGRAMS = [row for row in ROUTES if row.path not in FOR_PEOPLE]
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     """The document, as its readers get it."""
-    made: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(make_document(OPERATIONS, ENCLOSED)))
+    made: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(make_document(API, ENCLOSED)))
     return made
 
 
@@ -47,11 +48,12 @@ def values(schema: object, key: str) -> Iterator[Any]:
             yield from values(value, key)
 
 
-def test_it_has_every_row_of_the_route_table_and_no_other(document: dict[str, Any]) -> None:
+def test_it_has_every_row_for_programs_and_no_other(document: dict[str, Any]) -> None:
     """An address that is added is documented, for each of its methods, or this fails: give it a row in web/api/operations.py."""
-    served = {(row.path, method) for row in ROUTES for method in row.methods or DECIDED.get(row.path, {"GET"})}
+    served = {(row.path, method) for row in PROGRAMS for method in row.methods or DECIDED.get(row.path, {"GET"})}
     assert {(path, method) for path, method, _ in operations(document)} == served
-    assert len(OPERATIONS) == len(served)
+    assert len(API) == len(served)
+    assert {row.path for row in ROUTES} >= FOR_PEOPLE
 
 
 def test_it_holds_together(document: dict[str, Any]) -> None:
@@ -78,10 +80,10 @@ def test_a_path_s_variables_are_its_parameters(document: dict[str, Any]) -> None
 
 def test_who_may_not_is_told_so_by_a_documented_problem(document: dict[str, Any]) -> None:
     """Where something is needed, a program without it gets 401 as a problem, whose type is RFC 9457's."""
-    for row in ROUTES:
+    for row in PROGRAMS:
         for method in row.methods or ["GET"]:
             one = document["paths"][row.path][method.lower()]
-            if row.needs is not Needs.NOTHING and one["tags"] != ["Pages"]:
+            if row.needs is not Needs.NOTHING:
                 assert PROBLEM_TYPE in one["responses"]["401"]["content"]
             assert (one["security"] == [{}]) == (row.needs is Needs.NOTHING)
     assert set(document["components"]["schemas"]["Problem"]["required"]) == {"title", "detail", "status"}

@@ -28,7 +28,7 @@ _NEEDS: Mapping[tuple[str, ...], str] = {
 }
 
 #: What is for programs comes before what is for people.
-_TAGS = ("Counting", "Reading", "Counters", "Managing", "Service", "Pages", "Files")
+_TAGS = ("Counting", "Reading", "Counters", "Managing", "Service")
 
 
 class Docs:
@@ -50,10 +50,9 @@ class Docs:
     def _document(self) -> dict[str, Any]:
         # Only where somebody asks for it: a server that counts starts sooner without it.
         from footfall.web.api.openapi import make_document
-        from footfall.web.api.operations import ENCLOSED
-        from footfall.web.api.operations_pages import OPERATIONS
+        from footfall.web.api.operations import API, ENCLOSED
 
-        return make_document(OPERATIONS, ENCLOSED)
+        return make_document(API, ENCLOSED)
 
     @cached_property
     def _json(self) -> bytes:

@@ -59,7 +59,7 @@ class Operation(msgspec.Struct, frozen=True):
     asks_store: bool = True
 
 
-#: The replies to who may not, by what a caller needs. Pages have their own: they lead to the log-in.
+#: The replies to who may not, by what a caller needs.
 _REFUSALS: Mapping[Needs, Mapping[int, str]] = {
     Needs.NOTHING: {},
     Needs.READ: {401: "the caller may not read the site's numbers"},
@@ -91,11 +91,6 @@ _ABOUT = (
     "Counts page views, exact to the second. Times are Unix seconds (UTC) by the clock of the store. Errors are of the type "
     "`application/problem+json` (RFC 9457); their `detail` begins with the parameter at fault and says how to mend the request."
 )
-
-
-def is_page(operation: Operation) -> bool:
-    """Whether an operation is a page of ours, for people: who may not see it is sent to the log-in."""
-    return operation.tag == "Pages"
 
 
 def make_document(operations: Iterable[Operation], enclosed: Sequence[type] = ()) -> dict[str, Any]:
@@ -163,7 +158,7 @@ def _described(operation: Operation, row: Row, schemas: Mapping[Schema, Any]) ->
 
 def _added(operation: Operation, row: Row, *, has_variables: bool) -> Mapping[int, str]:
     """The errors that follow from what an operation takes and whom it answers."""
-    added: dict[int, str] = {} if is_page(operation) else dict(_REFUSALS[row.needs])
+    added: dict[int, str] = dict(_REFUSALS[row.needs])
     if operation.parameters or operation.body:
         added[400] = "a parameter or the body can't be read"
     if has_variables:
