@@ -1,4 +1,4 @@
-"""Puts together what servers, middlewares and commands have in common: what judges views, and what counts them.
+"""Puts together what servers, middlewares and commands have in common: what classifies views, and what counts them.
 
 Each of them adds what only it has: the server its pages, the middleware its queue, an import its log. Nothing else builds them.
 """
@@ -15,8 +15,8 @@ from footfall.errors import StoreError
 from footfall.intake.addresses import Addresses
 from footfall.intake.agents import Agents
 from footfall.intake.countries import Countries
-from footfall.intake.limits import Openers, Rates
-from footfall.intake.request import Intake, Means
+from footfall.intake.limits import NewPageQuota, Rates
+from footfall.intake.request import Dependencies, Intake
 from footfall.intake.request import Sites as KnownSites
 from footfall.intake.traits import TraitReader
 from footfall.intake.visitors import Visitors
@@ -68,7 +68,7 @@ class CountingCore(NamedTuple):
     """Takes views in and counts them: all that a server and a middleware have in common."""
 
     registry: Registry
-    means: Means
+    dependencies: Dependencies
     intake: Intake
     counter: Counter
 
@@ -87,7 +87,7 @@ class CountingCore(NamedTuple):
         """The core that counts into `store`; `outbox` takes what it can't. Raises SettingError."""
         registry = Registry.of(store, settings, clock, declared=declared)
         sites = registry.sites
-        means = means_of(
+        dependencies = dependencies_of(
             registry.visitors,
             Addresses(settings.trusted_proxies, settings.client_address_header),
             Countries(settings.country_header, settings.country_database),
@@ -102,14 +102,14 @@ class CountingCore(NamedTuple):
             max_pending_views=settings.max_pending_views,
             commit_timeout=settings.commit_timeout,
         )
-        return cls(registry, means, Intake(sites, means), counter)
+        return cls(registry, dependencies, Intake(sites, dependencies), counter)
 
 
-def means_of(visitors: Visitors, addresses: Addresses, countries: Countries) -> Means:
-    """What views are judged with; the limits begin at nothing."""
-    return Means(Agents(), TraitReader(), addresses, countries, visitors, Rates(), Openers(visitors.today))
+def dependencies_of(visitors: Visitors, addresses: Addresses, countries: Countries) -> Dependencies:
+    """What views are classified with; the limits begin at nothing."""
+    return Dependencies(Agents(), TraitReader(), addresses, countries, visitors, Rates(), NewPageQuota(visitors.today))
 
 
 def import_intake(sites: KnownSites, visitors: Visitors, countries: Countries) -> Intake:
-    """What judges the views of an import. Its addresses are the clients', as the server that wrote the log had found out."""
-    return Intake(sites, means_of(visitors, Addresses(), countries))
+    """What classifies the views of an import. Its addresses are the clients', as the server that wrote the log had found out."""
+    return Intake(sites, dependencies_of(visitors, Addresses(), countries))

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from footfall.intake.addresses import Addresses
 from footfall.intake.agents import Agents
 from footfall.intake.countries import Countries
-from footfall.intake.limits import Openers, Rates
-from footfall.intake.request import Intake, Means
+from footfall.intake.limits import NewPageQuota, Rates
+from footfall.intake.request import Dependencies, Intake
 from footfall.intake.traits import TraitReader
 from footfall.intake.visitors import Visitors
 from footfall.model import DAY, DIMENSIONS, Drop, View
@@ -25,18 +25,18 @@ class Bench:
     """An intake and what it was built of."""
 
     intake: Intake
-    means: Means
+    dependencies: Dependencies
 
     def count(self, query: str = "s=example.com&p=/", peer: str = "203.0.113.7", **headers: str) -> View | Drop:
         """Judge a request to count by a Chrome on Windows; header names with "_" for "-"."""
         raw = {b"user-agent": CHROME} | {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
-        return self.intake.judge(query.encode(), raw, peer)
+        return self.intake.classify(query.encode(), raw, peer)
 
     def known(self, query: str = "s=example.com&p=/", **headers: str) -> dict[str, str]:
         """The traits of such a request's view by dimension, those that are known."""
-        judged = self.count(query, **headers)
-        assert isinstance(judged, View)
-        return {dimension.name: value for dimension, value in zip(DIMENSIONS, judged.traits, strict=True) if value}
+        classified = self.count(query, **headers)
+        assert isinstance(classified, View)
+        return {dimension.name: value for dimension, value in zip(DIMENSIONS, classified.traits, strict=True) if value}
 
 
 def bench(
@@ -53,13 +53,13 @@ def bench(
     """An intake for example.com under these rules; its clocks stand still unless others are given."""
     visitors = Visitors(now)
     visitors.use({NOON // DAY: b"s" * 32, NOON // DAY + 1: b"t" * 32})
-    means = Means(
+    dependencies = Dependencies(
         agents or Agents(),
         traits or TraitReader(),
         addresses or Addresses(),
         countries or Countries(),
         visitors,
         Rates(monotonic=monotonic),
-        Openers(visitors.today),
+        NewPageQuota(visitors.today),
     )
-    return Bench(Intake(sites or {SITE: Site(SITE, rules)}, means), means)
+    return Bench(Intake(sites or {SITE: Site(SITE, rules)}, dependencies), dependencies)

@@ -161,14 +161,14 @@ class ExportImport:
         path = head.get(row, "path")
         if at < 0 or not path:
             return Drop(DropReason.UNREADABLE, name)
-        judged = self._intake.judge_trusted(self._site, path, _evidence(head, row, path), at=at)
-        if isinstance(judged, Drop):
-            return judged
+        classified = self._intake.classify_trusted(self._site, path, _evidence(head, row, path), at=at)
+        if isinstance(classified, Drop):
+            return classified
         told = {"browser": head.get(row, "browser"), "system": head.get(row, "system")}
         session = head.get(row, "session")
         visitor = int.from_bytes(hashlib.sha256(f"{name}\x00{session}".encode()).digest()[:8]) if session else None
         return View(
-            name, judged.page, at, None, _told(judged.traits, told), visitor if self._site.rules.counts_visitors else None
+            name, classified.page, at, None, _told(classified.traits, told), visitor if self._site.rules.counts_visitors else None
         )
 
     # Plausible: a row is a page's views of a day
@@ -180,11 +180,11 @@ class ExportImport:
             if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", day) or not re.fullmatch("[0-9]{1,15}", views):
                 self._dropped[DropReason.UNREADABLE.value] += 1
                 continue
-            judged = self._intake.judge_trusted(self._site, page, Evidence())
-            if isinstance(judged, Drop):
-                self._dropped[judged.reason.value] += int(views)
+            classified = self._intake.classify_trusted(self._site, page, Evidence())
+            if isinstance(classified, Drop):
+                self._dropped[classified.reason.value] += int(views)
             else:
-                days[day][judged.page] += int(views)
+                days[day][classified.page] += int(views)
         for day in sorted(days):
             await self._count_day(day, days[day])
             progress()

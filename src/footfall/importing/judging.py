@@ -128,7 +128,7 @@ class LogJudge:
             0,
             entry.headers.get(b"accept-language", b"").decode("latin-1"),
         )
-        outcome = self._intake.judge_trusted(
+        outcome = self._intake.classify_trusted(
             site, text, evidence, entry.address or "", at=entry.at, day=entry.at // DAY, headers=entry.headers
         )
         return Judgement(outcome.reason.value if isinstance(outcome, Drop) else COUNTED, outcome)

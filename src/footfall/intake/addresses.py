@@ -1,6 +1,6 @@
 """Whose view it is: the client's address, taken from a forwarding header only where a trusted proxy has written it.
 
-An address is used to judge a view and then dropped: it is never stored, logged or shown. Nothing here knows a site.
+An address is used to classify a view and then dropped: it is never stored, logged or shown. Nothing here knows a site.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Rates:
         return True
 
 
-class Openers:
+class NewPageQuota:
     """How many new pages an address has brought today."""
 
     def __init__(self, day: Callable[[], int], addresses: int = TIMED_ADDRESSES) -> None:

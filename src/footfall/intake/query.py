@@ -1,6 +1,6 @@
 """The query string of a request to count: its parameters, read in one pass and remembered, since busy sites send the same few.
 
-Malformed parameters are the sender's mistake and raise; what they mean for a view is judged elsewhere.
+Malformed parameters are the sender's mistake and raise; what they mean for a view is decided elsewhere.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Judging what comes in: a request's query string and headers, or an item of a batch, go in; a View or a Drop comes out.
+"""Classifying what comes in: a request's query string and headers, or an item of a batch, go in; a View or a Drop comes out.
 
 Each step is a small function that answers with a reason to drop the view, or with None; STEPS lists them, the first reason
 wins. Nothing here knows a store or a reply. An address is looked at and dropped.
@@ -16,7 +16,7 @@ import msgspec
 from footfall.intake.addresses import Addresses
 from footfall.intake.agents import Agents
 from footfall.intake.countries import Countries
-from footfall.intake.limits import Openers, Rates
+from footfall.intake.limits import NewPageQuota, Rates
 from footfall.intake.pages import BadPage, page_of
 from footfall.intake.query import Asked, QueryReader
 from footfall.intake.traits import Evidence, TraitReader
@@ -35,8 +35,8 @@ class Sites(Protocol):
     def get(self, name: str, /) -> Site | None: ...
 
 
-class Means(NamedTuple):
-    """What views are judged with."""
+class Dependencies(NamedTuple):
+    """What views are classified with."""
 
     agents: Agents
     traits: TraitReader
@@ -44,11 +44,11 @@ class Means(NamedTuple):
     countries: Countries
     visitors: Visitors
     rates: Rates
-    openers: Openers
+    new_pages: NewPageQuota
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """What the steps look at: a view of `page`, not judged yet, and who asks for it to be counted.
+    """What the steps look at: a view of `page`, not classified yet, and who asks for it to be counted.
 
     `address` is "" where nothing is known of it. `spares` says which programs count all the same.
     """
@@ -62,13 +62,13 @@ class Candidate(msgspec.Struct, frozen=True):
     spares: Callable[[str], bool] | None = None
 
 
-Step = Callable[[Candidate, Means], DropReason | None]
+Step = Callable[[Candidate, Dependencies], DropReason | None]
 
 #: Sites whose steps are remembered.
 REMEMBERED_SITES = 1024
 
 
-def from_elsewhere(candidate: Candidate, _means: Means) -> DropReason | None:
+def from_elsewhere(candidate: Candidate, _dependencies: Dependencies) -> DropReason | None:
     """A page on a host that the site's list of origins has not. A request that names no origin passes."""
     if not candidate.site.rules.origins:
         return None
@@ -82,16 +82,16 @@ def from_elsewhere(candidate: Candidate, _means: Means) -> DropReason | None:
     return DropReason.ORIGIN
 
 
-def sent_by_a_robot(candidate: Candidate, means: Means) -> DropReason | None:
+def sent_by_a_robot(candidate: Candidate, dependencies: Dependencies) -> DropReason | None:
     """A user agent that the list of robots knows, or a browser that says a program drives it. No agent at all is no robot."""
     if candidate.is_automated:
         return DropReason.BOT
-    if not means.agents.is_bot(candidate.user_agent):
+    if not dependencies.agents.is_bot(candidate.user_agent):
         return None
     return None if candidate.spares is not None and candidate.spares(candidate.user_agent) else DropReason.BOT
 
 
-def fetched_ahead(candidate: Candidate, _means: Means) -> DropReason | None:
+def fetched_ahead(candidate: Candidate, _dependencies: Dependencies) -> DropReason | None:
     """A browser that loads a page before anybody asks for it (Sec-Purpose, and the older names Purpose and X-Moz)."""
     headers = candidate.headers
     purpose = headers.get(b"sec-purpose") or headers.get(b"purpose") or headers.get(b"x-moz") or headers.get(b"x-purpose")
@@ -100,7 +100,7 @@ def fetched_ahead(candidate: Candidate, _means: Means) -> DropReason | None:
     return None
 
 
-def asks_for_privacy(candidate: Candidate, _means: Means) -> DropReason | None:
+def asks_for_privacy(candidate: Candidate, _dependencies: Dependencies) -> DropReason | None:
     """A browser that sends Global Privacy Control or Do Not Track, where the site honours them."""
     if not candidate.site.rules.honours_privacy_signals:
         return None
@@ -108,7 +108,7 @@ def asks_for_privacy(candidate: Candidate, _means: Means) -> DropReason | None:
     return DropReason.PRIVACY if is_asked else None
 
 
-def excluded(candidate: Candidate, _means: Means) -> DropReason | None:
+def excluded(candidate: Candidate, _dependencies: Dependencies) -> DropReason | None:
     """A page or an address that the site does not want counted."""
     site = candidate.site
     if site.excludes_page(candidate.page) or (site.excludes_addresses and site.excludes_address(candidate.address)):
@@ -116,15 +116,15 @@ def excluded(candidate: Candidate, _means: Means) -> DropReason | None:
     return None
 
 
-def beyond_a_rate(candidate: Candidate, means: Means) -> DropReason | None:
+def beyond_a_rate(candidate: Candidate, dependencies: Dependencies) -> DropReason | None:
     """More views a minute than one address, or the site, may have."""
     rules = candidate.site.rules
     name = candidate.site.name
     if rules.visitor_rate and candidate.address:
-        who, _ = means.addresses.limit_key(candidate.address)
-        if not means.rates.allows(name, who, rules.visitor_rate):
+        who, _ = dependencies.addresses.limit_key(candidate.address)
+        if not dependencies.rates.allows(name, who, rules.visitor_rate):
             return DropReason.RATE
-    if rules.site_rate and not means.rates.allows(name, "", rules.site_rate):
+    if rules.site_rate and not dependencies.rates.allows(name, "", rules.site_rate):
         return DropReason.RATE
     return None
 
@@ -148,16 +148,18 @@ TRUSTED_STEPS: tuple[Step, ...] = (sent_by_a_robot, fetched_ahead, asks_for_priv
 
 
 class Intake:
-    """Judges what comes in for `sites`, by `means`."""
+    """Classifies what comes in for `sites`, by `dependencies`."""
 
-    def __init__(self, sites: Sites, means: Means) -> None:
+    def __init__(self, sites: Sites, dependencies: Dependencies) -> None:
         self._sites = sites
-        self._means = means
+        self._dependencies = dependencies
         self._queries = QueryReader()
         self._needed = lru_cache(REMEMBERED_SITES)(_needed)
 
-    def judge(self, query: bytes, headers: Headers, peer: str = "", spares: Callable[[str], bool] | None = None) -> View | Drop:
-        """Judge a request to count by its query string, headers and the address it comes from.
+    def classify(
+        self, query: bytes, headers: Headers, peer: str = "", spares: Callable[[str], bool] | None = None
+    ) -> View | Drop:
+        """Classify a request to count by its query string, headers and the address it comes from.
 
         `spares` names programs that count all the same. Raises BadInput for a malformed query string.
         """
@@ -165,24 +167,24 @@ class Intake:
         site = self._sites.get(asked.site)
         if site is None:
             return Drop(DropReason.UNKNOWN_SITE, None)
-        return self._judge(STEPS, site, asked, headers, peer, spares)
+        return self._classify(STEPS, site, asked, headers, peer, spares)
 
-    def judge_page(
+    def classify_page(
         self, site: str, path: str, headers: Headers, peer: str = "", spares: Callable[[str], bool] | None = None
     ) -> View | Drop:
-        """Judge a view of a page that is being answered with itself, its referrer in its own headers: `GET /`, a middleware's."""
+        """Classify a view of the page that this request asks for, its referrer in its own headers: `GET /`, a middleware's."""
         found = self._sites.get(site)
         if found is None:
             return Drop(DropReason.UNKNOWN_SITE, None)
         referrer = headers.get(b"referer", b"").decode("latin-1")
         asked = Asked(site, path, None, referrer, path.partition("?")[2], 0, "", False)
-        return self._judge(HOME_STEPS, found, asked, headers, peer, spares)
+        return self._classify(HOME_STEPS, found, asked, headers, peer, spares)
 
-    def judge_home(self, view: View, headers: Headers, peer: str = "") -> View | Drop:
+    def classify_home(self, view: View, headers: Headers, peer: str = "") -> View | Drop:
         """The same for `GET /`, where command-line clients count."""
-        return self.judge_page(view.site, view.page, headers, peer, self._means.agents.is_command_line)
+        return self.classify_page(view.site, view.page, headers, peer, self._dependencies.agents.is_command_line)
 
-    def _judge(
+    def _classify(
         self,
         steps: tuple[Step, ...],
         site: Site,
@@ -195,33 +197,33 @@ class Intake:
             page = page_of(asked.path, site.rules)
         except BadPage:
             return Drop(DropReason.BAD_PAGE, site.name)
-        means = self._means
+        dependencies = self._dependencies
         agent = headers.get(b"user-agent", b"")
         user_agent = agent.decode("latin-1")
-        address = means.addresses.client(peer, headers)
+        address = dependencies.addresses.client(peer, headers)
         candidate = Candidate(site, page, headers, user_agent, address, asked.is_automated, spares)
         for step in self._needed(steps, site):
-            reason = step(candidate, means)
+            reason = step(candidate, dependencies)
             if reason is not None:
                 return Drop(reason, site.name)
         language = asked.language or headers.get(b"accept-language", b"").decode("latin-1")
-        country = means.countries.country(address, headers) if means.countries.are_known else ""
+        country = dependencies.countries.country(address, headers) if dependencies.countries.are_known else ""
         evidence = Evidence(asked.referrer, asked.campaign, user_agent, asked.width, language, country)
-        visitor = means.visitors.hash(site.name, address, agent) if site.rules.counts_visitors else None
+        visitor = dependencies.visitors.hash(site.name, address, agent) if site.rules.counts_visitors else None
         may_open = True
-        if site.rules.pages_per_day and not means.openers.are_none:
-            who, is_public = means.addresses.limit_key(address)
-            may_open = not is_public or means.openers.may_open(site.name, who)
-        return View(site.name, page, None, asked.event_id, means.traits.read(evidence, site.name), visitor, may_open)
+        if site.rules.pages_per_day and not dependencies.new_pages.are_none:
+            who, is_public = dependencies.addresses.limit_key(address)
+            may_open = not is_public or dependencies.new_pages.may_open(site.name, who)
+        return View(site.name, page, None, asked.event_id, dependencies.traits.read(evidence, site.name), visitor, may_open)
 
     def note_opened(self, site: str, headers: Headers, peer: str) -> None:
         """A view from this request was the first of its page: count that against its address."""
-        addresses = self._means.addresses
+        addresses = self._dependencies.addresses
         who, is_public = addresses.limit_key(addresses.client(peer, headers))
         if is_public:
-            self._means.openers.opened(site, who)
+            self._dependencies.new_pages.opened(site, who)
 
-    def judge_trusted(
+    def classify_trusted(
         self,
         site: Site,
         path: str,
@@ -233,7 +235,7 @@ class Intake:
         day: int | None = None,
         headers: Headers = NO_HEADERS,
     ) -> View | Drop:
-        """Judge a view that was handed in with a token, by a log or by a library: with its own time, agent and address, if any.
+        """Classify a view handed in with a token, by a log or by a library: with its own time, agent and address, if any.
 
         `day` is the day (UTC, counted from the epoch) of its visitor's salt, today's unless said otherwise; `headers` are those
         of the visitor's request, as far as they are known.
@@ -242,17 +244,17 @@ class Intake:
             page = page_of(path, site.rules)
         except BadPage:
             return Drop(DropReason.BAD_PAGE, site.name)
-        means = self._means
+        dependencies = self._dependencies
         candidate = Candidate(site, page, headers, evidence.user_agent, address)
         for step in self._needed(TRUSTED_STEPS, site):
-            reason = step(candidate, means)
+            reason = step(candidate, dependencies)
             if reason is not None:
                 return Drop(reason, site.name)
-        if not evidence.country and means.countries.are_known:
-            evidence = evidence._replace(country=means.countries.country(address, headers))
+        if not evidence.country and dependencies.countries.are_known:
+            evidence = evidence._replace(country=dependencies.countries.country(address, headers))
         agent = evidence.user_agent.encode("utf-8", "surrogateescape")
-        visitor = means.visitors.hash(site.name, address, agent, day) if site.rules.counts_visitors else None
-        return View(site.name, page, at, event_id, means.traits.read(evidence, site.name), visitor)
+        visitor = dependencies.visitors.hash(site.name, address, agent, day) if site.rules.counts_visitors else None
+        return View(site.name, page, at, event_id, dependencies.traits.read(evidence, site.name), visitor)
 
 
 def _needed(steps: tuple[Step, ...], site: Site) -> tuple[Step, ...]:

@@ -1,6 +1,6 @@
 """Where the middleware's views go: into a store of this process, or through a client to a server.
 
-Both judge nothing themselves: what a robot is and what a page is say the intake here, or the server there.
+Both classify nothing themselves: what a robot is and what a page is say the intake here, or the server there.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ class LocalSink:
             if is_asset(shown.path.partition("?")[0]):
                 self._counter.dropped(Drop(DropReason.NOT_A_PAGE, site))
                 return
-            judged = self._intake.judge_page(site, shown.path, shown.headers, shown.peer)
-            await self._recorder.record(judged, shown.headers, shown.peer)
+            classified = self._intake.classify_page(site, shown.path, shown.headers, shown.peer)
+            await self._recorder.record(classified, shown.headers, shown.peer)
             self._has_warned = False
         except FootfallError as error:
             self._warn(str(error))

@@ -88,12 +88,12 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
         ledger.watch_spool(spool, settings.spool_max_bytes, settings.spool_age)
     shares = Shares(store, instance, clock)
     core = CountingCore.of(store, settings, ledger, clock, outbox=spool, on_counted=shares.counted)
-    sites, means, intake, counter = core.registry.sites, core.means, core.intake, core.counter
+    sites, dependencies, intake, counter = core.registry.sites, core.dependencies, core.intake, core.counter
     ledger.watch_pending(lambda: counter.pending, settings.max_pending_views)
     reads = Reads(store)
     readiness = Readiness(store, spool)
     credentials = Credentials(store, clock)
-    access = Access(sites, credentials, means.addresses, settings.metrics_token)
+    access = Access(sites, credentials, dependencies.addresses, settings.metrics_token)
     replies = CountingReplies(instance)
     live = Live(reads, window=settings.window, shares=shares.of, on_poll=ledger.polled, clock=clock)
     ledger.watch_watchers(lambda: live.watchers)
@@ -106,7 +106,7 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
     site_settings = SiteSettings(store, sites, credentials, access, pages)
     files = StaticFiles()
     api = Api(reads, sites, access, instance, settings.window, settings.longest_window)
-    counters = Counters(sites, access, reads, intake, counter, means.agents, instance)
+    counters = Counters(sites, access, reads, intake, counter, dependencies.agents, instance)
     docs = Docs(renderer, pages)
     exports = ExportApi(store, access)
     health = Health(readiness, ledger, access, instance)

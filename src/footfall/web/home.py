@@ -110,7 +110,7 @@ class HomeEndpoint:
         await self._replies.send_body(send, outcome, 200, _PLAIN, (self._text % count.views).encode())
 
     async def _record(self, headers: Mapping[bytes, bytes], peer: str, *, wanted: bool) -> Settled | Drop:
-        return await self._recorder.record(self._intake.judge_home(self._view, headers, peer), headers, peer, wanted=wanted)
+        return await self._recorder.record(self._intake.classify_home(self._view, headers, peer), headers, peer, wanted=wanted)
 
     async def _answer_page(self, scope: Scope, headers: Mapping[bytes, bytes], send: Send) -> None:
         outcome: Outcome | Drop | None = None

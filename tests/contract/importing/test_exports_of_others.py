@@ -12,8 +12,8 @@ from footfall.importing.exports import ROWS_AT_ONCE, ExportImport, Found, Kind, 
 from footfall.intake.addresses import Addresses
 from footfall.intake.agents import Agents
 from footfall.intake.countries import Countries
-from footfall.intake.limits import Openers, Rates
-from footfall.intake.request import Intake, Means
+from footfall.intake.limits import NewPageQuota, Rates
+from footfall.intake.request import Dependencies, Intake
 from footfall.intake.traits import TraitReader
 from footfall.intake.visitors import Visitors
 from footfall.model import DAY, OUTCOME, WHOLE_SITE, Section, Span, Tier
@@ -31,13 +31,15 @@ DAY_BEFORE = datetime.datetime.fromtimestamp(START - DAY, datetime.UTC).strftime
 
 
 @pytest.fixture(scope="session")
-def means() -> Means:
+def dependencies() -> Dependencies:
     visitors = Visitors(Clock())
-    return Means(Agents(), TraitReader(), Addresses(), Countries(None, None), visitors, Rates(), Openers(visitors.today))
+    return Dependencies(
+        Agents(), TraitReader(), Addresses(), Countries(None, None), visitors, Rates(), NewPageQuota(visitors.today)
+    )
 
 
 @pytest.fixture
-def importing(store: Store, means: Means) -> Callable[[str], Awaitable[Found]]:
+def importing(store: Store, dependencies: Dependencies) -> Callable[[str], Awaitable[Found]]:
     """Imports a text, and tells what was found."""
 
     class One:
@@ -45,7 +47,7 @@ def importing(store: Store, means: Means) -> Callable[[str], Awaitable[Found]]:
             return Site(name, Rules())
 
     async def run(text: str) -> Found:
-        into = ExportImport(store, Site(SITE, Rules()), Intake(One(), means))
+        into = ExportImport(store, Site(SITE, Rules()), Intake(One(), dependencies))
         await into.read(_lines(text))
         return into.found()
 

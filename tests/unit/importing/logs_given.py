@@ -9,8 +9,8 @@ from footfall.importing.judging import LogJudge
 from footfall.intake.addresses import Addresses
 from footfall.intake.agents import Agents
 from footfall.intake.countries import Countries
-from footfall.intake.limits import Openers, Rates
-from footfall.intake.request import Intake, Means
+from footfall.intake.limits import NewPageQuota, Rates
+from footfall.intake.request import Dependencies, Intake
 from footfall.intake.traits import TraitReader
 from footfall.intake.visitors import Visitors
 from footfall.rules import Rules, Site
@@ -22,8 +22,8 @@ _TRAITS = TraitReader()
 def intake_of(*sites: str, rules: Rules = Rules(), visitors: Visitors | None = None) -> Intake:  # noqa: B008 - a frozen value
     """What judges views of these sites."""
     visitors = visitors or Visitors(lambda: 0.0)
-    means = Means(_AGENTS, _TRAITS, Addresses(), Countries(), visitors, Rates(), Openers(visitors.today))
-    return Intake({site: Site(site, rules) for site in sites}, means)
+    dependencies = Dependencies(_AGENTS, _TRAITS, Addresses(), Countries(), visitors, Rates(), NewPageQuota(visitors.today))
+    return Intake({site: Site(site, rules) for site in sites}, dependencies)
 
 
 def judge_of(

@@ -79,7 +79,7 @@ def as_request(intake: Intake, entry: LogEntry) -> View | Drop:
     """What becomes of the request to count that a page's snippet would have sent, had it been there."""
     headers = {b"user-agent": (entry.user_agent or "").encode("latin-1", "replace")}
     query = f"s={SITE}&p={quote(entry.target, safe='')}&r={quote(entry.referrer or '', safe='')}"
-    return intake.judge(query.encode(), headers, entry.address or "")
+    return intake.classify(query.encode(), headers, entry.address or "")
 
 
 def test_the_same_lines_as_requests_are_judged_alike(entries: list[LogEntry], judgements: list[Judgement]) -> None:

@@ -217,10 +217,10 @@ def test_the_home_page_s_referrer_is_no_origin() -> None:
     """GET / is the page itself: where its visitor came from is a referrer; curl counts there."""
     judge = bench(Rules(origins=("self",)))
     view = View(SITE, "/")
-    judged = judge.intake.judge_home(view, {b"user-agent": b"curl/8.5.0", b"referer": b"https://news.ycombinator.com/"})
+    judged = judge.intake.classify_home(view, {b"user-agent": b"curl/8.5.0", b"referer": b"https://news.ycombinator.com/"})
     assert isinstance(judged, View)
     assert "news.ycombinator.com" in judged.traits
-    assert reason(judge.intake.judge_home(view, {b"user-agent": b"python-requests/2"})) == "bot"
+    assert reason(judge.intake.classify_home(view, {b"user-agent": b"python-requests/2"})) == "bot"
 
 
 # Who it was
@@ -374,7 +374,10 @@ NAMES = (
 def test_any_headers_are_judged(headers: dict[str, bytes], peer: str) -> None:
     """Whatever stands in them: a view or a drop comes of it."""
     raw = {name.encode(): value for name, value in headers.items()}
-    for judged in (EVERYTHING.intake.judge(b"s=example.com&p=/", raw, peer), EVERYTHING.intake.judge_page(SITE, "/", raw, peer)):
+    for judged in (
+        EVERYTHING.intake.classify(b"s=example.com&p=/", raw, peer),
+        EVERYTHING.intake.classify_page(SITE, "/", raw, peer),
+    ):
         assert isinstance(judged, View | Drop)
 
 

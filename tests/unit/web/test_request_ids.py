@@ -168,7 +168,7 @@ async def test_a_fault_of_ours_is_answered_with_the_id_that_its_log_line_gets(
     front: Front, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The exception goes on to the server, whose line about it is written in the same task."""
-    monkeypatch.setattr(Intake, "judge", lambda *_: 1 / 0)
+    monkeypatch.setattr(Intake, "classify", lambda *_: 1 / 0)
     status, headers = await ask(front, "/count", ("x-request-id", "faulty-one"))
     (line,) = [json.loads(each) for each in log.getvalue().splitlines()]
     assert (status, headers["x-request-id"], line["request_id"]) == (500, "faulty-one", "faulty-one")

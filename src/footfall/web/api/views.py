@@ -37,7 +37,7 @@ MAX_NAMED = 100
 #: Views of one request that wait for the store at the same time: a large body must not push out everyone else's.
 AT_ONCE = 2000
 
-#: Items that are judged before others have their turn: ten thousand strange user agents take a second.
+#: Items that are classified before others have their turn: ten thousand strange user agents take a second.
 JUDGED_AT_ONCE = 100
 
 _LATEST = 253_402_300_800  # the year 10000, where calendars end
@@ -112,15 +112,15 @@ class ViewsApi:
             if index % JUDGED_AT_ONCE == 0:
                 await asyncio.sleep(0)
             try:
-                judged = self._judge(site, raw, at)
+                classified = self._classify(site, raw, at)
             except BadInput as error:
                 bad.append(BadItem(index, error.field, error.mend))
                 continue
-            if isinstance(judged, Drop):
-                self._counter.dropped(judged)
-                tally[judged.reason.value] += 1
+            if isinstance(classified, Drop):
+                self._counter.dropped(classified)
+                tally[classified.reason.value] += 1
             else:
-                views.append(judged)
+                views.append(classified)
         outcomes = await self._count(views)
         if refused := outcomes[Outcome.REFUSED.value]:
             tally[DropReason.TOO_MANY_PAGES.value] += refused
@@ -149,10 +149,10 @@ class ViewsApi:
         except StoreError:
             return None
 
-    def _judge(self, site: Site, raw: msgspec.Raw | bytes, at: int | None) -> View | Drop:
+    def _classify(self, site: Site, raw: msgspec.Raw | bytes, at: int | None) -> View | Drop:
         item = read_item(raw)
         evidence = Evidence(item.referrer, item.campaign, item.user_agent, item.width, item.language, item.country)
-        return self._intake.judge_trusted(
+        return self._intake.classify_trusted(
             site, item.page, evidence, item.ip, at=at if item.at is None else item.at, event_id=item.event_id
         )
 

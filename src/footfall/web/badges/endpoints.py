@@ -211,8 +211,8 @@ class Counters:
 
     async def _count(self, site: str, path: str, headers: Mapping[bytes, bytes], peer: str) -> Outcome | Drop:
         query = urlencode({"s": site, "p": path}).encode()
-        judged = self._intake.judge(query, headers, peer, spares=self._agents.is_image_proxy)
-        return outcome_of(await self._recorder.record(judged, headers, peer))
+        classified = self._intake.classify(query, headers, peer, spares=self._agents.is_image_proxy)
+        return outcome_of(await self._recorder.record(classified, headers, peer))
 
     def _refused(self, request: Request, headers: Mapping[str, str]) -> Response:
         reply = unauthorized(_site_of(request))

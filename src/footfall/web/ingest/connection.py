@@ -1,7 +1,7 @@
 """A client's connection: uvicorn's, but that it asks the hot endpoints directly, and tells its client before it is closed.
 
 For each request uvicorn makes a scope, a cycle, an event and a task, and puts the reply together from its headers: a fifth of
-all that a view took the event loop. A view needs none of it: it is judged as soon as its headers are read, waits in its batch,
+all that a view took the event loop. A view needs none of it: it is classified once its headers are read, waits in its batch,
 and its reply goes out as ready-made bytes. All other requests go uvicorn's way, and so does each view that has more to it: a
 body, another method, an older protocol, an error.
 """

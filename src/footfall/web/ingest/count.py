@@ -80,7 +80,7 @@ class HotEndpoint(abc.ABC):
         if not self._counter.takes_views or self._needs_more(headers):
             return False
         try:
-            judged = self._intake.judge(query, headers, peer)
+            classified = self._intake.classify(query, headers, peer)
         except Exception:
             return False
 
@@ -90,7 +90,7 @@ class HotEndpoint(abc.ABC):
             else:
                 asker.answer(self._reply(outcome_of(result)))
 
-        self._recorder.submit(judged, headers, peer, tell)
+        self._recorder.submit(classified, headers, peer, tell)
         return True
 
     async def refusal(self, error: Exception, headers: RawHeaders) -> Reply:
@@ -158,11 +158,11 @@ class CountEndpoint(HotEndpoint):
     async def _count(self, scope: Scope, send: Send) -> None:
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
         peer = peer_of(scope)
-        judged = self._intake.judge(scope["query_string"], headers, peer)
-        wants_json = self._needs_more(headers) and isinstance(judged, View) and await self._may_read(headers, judged.site)
-        result = await self._recorder.record(judged, headers, peer, wanted=wants_json)
-        if wants_json and isinstance(judged, View) and isinstance(result, Settled) and result.outcome is not Outcome.REFUSED:
-            await self._answer_json(judged, result, send)
+        classified = self._intake.classify(scope["query_string"], headers, peer)
+        wants_json = self._needs_more(headers) and isinstance(classified, View) and await self._may_read(headers, classified.site)
+        result = await self._recorder.record(classified, headers, peer, wanted=wants_json)
+        if wants_json and isinstance(classified, View) and isinstance(result, Settled) and result.outcome is not Outcome.REFUSED:
+            await self._answer_json(classified, result, send)
         else:
             await send_reply(send, self._reply(outcome_of(result)))
 
@@ -184,8 +184,8 @@ class PixelEndpoint(HotEndpoint):
 
     async def _count(self, scope: Scope, send: Send) -> None:
         headers, peer = dict(scope["headers"]), peer_of(scope)
-        judged = self._intake.judge(scope["query_string"], headers, peer)
-        result = await self._recorder.record(judged, headers, peer)
+        classified = self._intake.classify(scope["query_string"], headers, peer)
+        result = await self._recorder.record(classified, headers, peer)
         await send_reply(send, self._reply(outcome_of(result)))
 
     def _make_reply(self, outcome: Outcome | Drop) -> Reply:
