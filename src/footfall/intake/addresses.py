@@ -5,12 +5,11 @@ An address is used to classify a view and then dropped: it is never stored, logg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from footfall.headers import Headers
 from footfall.networks import Networks, PublicAddresses, customer, pack
-
-Headers = Mapping[bytes, bytes]
 
 #: Addresses at the other end of a connection of which it is remembered whether they are proxies: those come again and again.
 REMEMBERED_PEERS = 256

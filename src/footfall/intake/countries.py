@@ -5,7 +5,6 @@ Nothing is looked up elsewhere, and no address leaves this module.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,8 @@ from typing import Any
 import maxminddb
 
 from footfall.errors import SettingError
+from footfall.headers import Headers
 from footfall.intake.traits import country_of
-
-Headers = Mapping[bytes, bytes]
 
 REMEMBERED_ADDRESSES = 8192
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import msgspec
 
+from footfall.headers import NO_HEADERS, Headers
 from footfall.intake.addresses import Addresses
 from footfall.intake.agents import Agents
 from footfall.intake.countries import Countries
@@ -23,10 +23,6 @@ from footfall.intake.traits import Evidence, TraitReader
 from footfall.intake.visitors import Visitors
 from footfall.model import Drop, DropReason, View
 from footfall.rules import Site
-
-#: Request headers by lower-case name, the last of equal names.
-Headers = Mapping[bytes, bytes]
-NO_HEADERS: Headers = MappingProxyType({})
 
 
 class Sites(Protocol):
@@ -104,8 +100,9 @@ def asks_for_privacy(candidate: Candidate, _dependencies: Dependencies) -> DropR
     """A browser that sends Global Privacy Control or Do Not Track, where the site honours them."""
     if not candidate.site.rules.honours_privacy_signals:
         return None
-    is_asked = candidate.headers.get(b"sec-gpc") == b"1" or candidate.headers.get(b"dnt") == b"1"
-    return DropReason.PRIVACY if is_asked else None
+    headers = candidate.headers
+    said = (headers.get(b"sec-gpc", b"") + b"," + headers.get(b"dnt", b"")).split(b",")
+    return DropReason.PRIVACY if any(each.strip() == b"1" for each in said) else None
 
 
 def excluded(candidate: Candidate, _dependencies: Dependencies) -> DropReason | None:

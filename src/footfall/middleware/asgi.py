@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from footfall.headers import headers_of
 from footfall.intake.addresses import Addresses
 from footfall.middleware.sinks import MAX_UNDER_WAY, ClientSink, LocalSink, Shown, Sink, is_page
 from footfall.settings import Settings, load_settings
@@ -55,8 +55,7 @@ class FootfallMiddleware:
         async def watch(message: Message) -> None:
             nonlocal shows_page
             if message["type"] == "http.response.start":
-                headers: Mapping[bytes, bytes] = dict(message.get("headers", ()))
-                lower = {bytes(name).lower(): bytes(value) for name, value in headers.items()}
+                lower = {bytes(name).lower(): bytes(value) for name, value in message.get("headers", ())}
                 shows_page = is_page(scope["method"], message["status"], lower.get(b"content-type", b""))
             await send(message)
 
@@ -104,4 +103,4 @@ def _shown(scope: Scope) -> Shown:
     path = raw.decode("latin-1") if raw else scope["path"]
     query = scope.get("query_string", b"").decode("latin-1")
     client = scope.get("client")
-    return Shown(f"{path}?{query}" if query else path, dict(scope["headers"]), client[0] if client else "")
+    return Shown(f"{path}?{query}" if query else path, headers_of(list(scope["headers"])), client[0] if client else "")

@@ -9,12 +9,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from footfall.composition import FIRST_LOOK_SECONDS, CountingCore
 from footfall.counting.recording import Recorder
 from footfall.errors import FootfallError
+from footfall.headers import Headers
 from footfall.intake.addresses import Addresses
 from footfall.intake.pages import is_asset
 from footfall.model import Drop, DropReason
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-Headers = Mapping[bytes, bytes]
 
 #: Views that may wait to be counted at the same time; beyond it they are not counted, and that is logged.
 MAX_UNDER_WAY = 10_000

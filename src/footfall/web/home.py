@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from footfall.counting.counter import Counter
 from footfall.counting.recording import Recorder, outcome_of
 from footfall.errors import FootfallError
+from footfall.headers import headers_of
 from footfall.intake.request import Intake
 from footfall.model import WHOLE_SITE, Count, Drop, Outcome, Settled, Span, Tier, View
 from footfall.reading.shared_reads import Reads
@@ -81,7 +82,7 @@ class HomeEndpoint:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
-        headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        headers = headers_of(scope["headers"])
         wants_page = b"text/html" in headers.get(b"accept", b"")
         if method == "HEAD":
             content_type = b"text/html; charset=utf-8" if wants_page else _PLAIN

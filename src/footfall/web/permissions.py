@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection, cookie_parser
 from starlette.types import Scope as RequestScope
 
 from footfall.auth import NOBODY, Caller, Credentials
+from footfall.headers import Headers, headers_of
 from footfall.intake.addresses import Addresses
 from footfall.registry.sites import Sites
 from footfall.rules import Visibility
@@ -32,8 +33,6 @@ _MAX_COOKIE_BYTES = 16_384
 
 #: Where a server can be reached; what else a Host header may hold is shown to nobody.
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}")
-
-Headers = Mapping[bytes, bytes]
 
 
 class Access:
@@ -67,7 +66,7 @@ class Access:
 
     async def caller_of(self, connection: HTTPConnection) -> Caller:
         """Who a request comes from."""
-        return await self.caller(dict(connection.scope["headers"]))
+        return await self.caller(headers_of(connection.scope["headers"]))
 
     # What they may do
 
@@ -115,19 +114,19 @@ class Access:
 
     def address(self, connection: HTTPConnection) -> str:
         """What limits count the client's address by, through trusted proxies; of IPv6 its network (/64)."""
-        address = self._addresses.client(peer_of(connection.scope), dict(connection.scope["headers"]))
+        address = self._addresses.client(peer_of(connection.scope), headers_of(connection.scope["headers"]))
         return self._addresses.limit_key(address)[0]
 
     def is_secure(self, scope: RequestScope) -> bool:
         """Whether the browser reached us by TLS, as the connection or a trusted proxy says."""
         if scope["scheme"] == "https":
             return True
-        told = dict(scope["headers"]).get(b"x-forwarded-proto")
-        return told == b"https" and self._addresses.is_trusted(peer_of(scope))
+        told = headers_of(scope["headers"]).get(b"x-forwarded-proto", b"").rpartition(b",")[2]  # the last is its own word
+        return told.strip() == b"https" and self._addresses.is_trusted(peer_of(scope))
 
     def origin(self, scope: RequestScope) -> str:
         """Where the browser reached this server (``https://host[:port]``), as far as the request tells; "" where it does not."""
-        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+        host = headers_of(scope["headers"]).get(b"host", b"").decode("latin-1")
         origin = f"{'https' if self.is_secure(scope) else scope['scheme']}://{host}"
         return origin if _ORIGIN.fullmatch(origin) else ""
 

@@ -13,11 +13,11 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 import msgspec
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from footfall.headers import headers_of
 from footfall.web.problems import problem
 
 _FOR_EVER = "public, max-age=31536000, immutable"
@@ -73,12 +73,13 @@ class StaticFiles:
         found = self._files.get(name)
         if found is None:
             raise HTTPException(404)
-        coding = _best_coding(request.headers, found.bodies)
+        sent = headers_of(request.scope["headers"])
+        coding = _best_coding(sent.get(b"accept-encoding", b""), found.bodies)
         tag = f'"{found.tag}{coding}"'
         headers = {"Cache-Control": caching, "ETag": tag, "X-Content-Type-Options": "nosniff", **(more or {})}
         if len(found.bodies) > 1:
             headers["Vary"] = "Accept-Encoding"
-        if tag in request.headers.get("if-none-match", ""):
+        if tag.encode() in sent.get(b"if-none-match", b""):
             return Response(status_code=304, headers=headers)
         if coding:
             headers["Content-Encoding"] = coding
@@ -104,10 +105,10 @@ def _file(name: str, found: Mapping[str, bytes]) -> _File:
     return _File(packed | {"": found[name]}, _content_type(name), hashlib.sha256(found[name]).hexdigest()[:16])
 
 
-def _best_coding(headers: Headers, bodies: Mapping[str, bytes]) -> str:
+def _best_coding(accept_encoding: bytes, bodies: Mapping[str, bytes]) -> str:
     """The smallest coding that the client accepts (RFC 9110, 12.5.3); one with a weight of 0 is refused."""
     accepted = set()
-    for each in headers.get("accept-encoding", "").split(","):
+    for each in accept_encoding.decode("latin-1").split(","):
         coding, _, weight = each.replace(" ", "").lower().partition(";q=")
         if not weight or weight.strip("0."):  # any weight but 0, 0.0 and so on
             accepted.add(coding)

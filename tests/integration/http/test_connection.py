@@ -175,6 +175,13 @@ def test_many_views_sent_together_all_count(client: Client, server: FootfallServ
     assert total(server, "/direct") == before + 200
 
 
+@pytest.mark.parametrize("lines", [("application/json", "*/*"), ("*/*", "application/json")])
+def test_header_lines_of_one_name_are_one_list(client: Client, lines: tuple[str, str]) -> None:
+    """Whichever comes last: both are read of a request that is asked for directly."""
+    client.send(request(VIEW, "".join(f"Accept: {each}\r\n" for each in lines)))
+    assert dict(client.read().headers)["content-type"] == "application/json"
+
+
 def test_a_request_may_come_byte_by_byte(client: Client) -> None:
     for byte in request(VIEW):
         client.send(byte)

@@ -98,6 +98,14 @@ async def test_other_programs_cookies_log_nobody_out(app: InProcess, others: str
         assert reply.status_code == 200
 
 
+async def test_a_log_in_is_found_in_any_line_of_cookies(app: InProcess) -> None:
+    """HTTP/2 sends a line for each cookie, and not every proxy puts them together."""
+    headers, _ = await session_of(app)
+    ours, others = (b"cookie", headers["cookie"].encode()), (b"cookie", b"theme=dark")
+    for lines in ([ours, others], [others, ours], [others, ours, others]):
+        assert (await app.client.get(f"/api/v1/sites/{SITE}/count", headers=lines)).status_code == 200
+
+
 async def test_a_proxy_s_own_password_does_not_hide_a_log_in(app: InProcess) -> None:
     """Basic authorization is for the proxy; a wrong bearer token is for us, and opens nothing."""
     headers, _ = await session_of(app)

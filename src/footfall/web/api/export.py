@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from footfall.errors import Overloaded
 from footfall.export import DEFAULT_TABLE, Form, Wanted, export, read_wanted
+from footfall.headers import headers_of
 from footfall.stores import Store
 from footfall.web.permissions import Access
 from footfall.web.problems import unauthorized
@@ -38,7 +39,7 @@ class ExportApi:
 
     async def _export(self, request: Request, form: Form) -> Response:
         site = request.path_params["site"].lower()
-        if not await self._access.may_read(dict(request.scope["headers"]), site):
+        if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             return unauthorized(site)
         wanted = read_wanted(request.query_params.get("table", DEFAULT_TABLE), request.query_params.get("tier"))
         headers = {

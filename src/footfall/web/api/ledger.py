@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from footfall.errors import BadInput
+from footfall.headers import headers_of
 from footfall.model import PERIODS
 from footfall.reading.ledger import read_ledger
 from footfall.reading.shared_reads import Reads
@@ -27,7 +28,7 @@ class LedgerApi:
     async def ledger(self, request: Request) -> Response:
         """`GET /api/v1/sites/SITE/ledger?period=`."""
         site = request.path_params["site"].lower()
-        if not await self._access.may_read(dict(request.scope["headers"]), site):
+        if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             return unauthorized(site)
         period = request.query_params.get("period", DEFAULT_PERIOD)
         if period not in PERIODS:

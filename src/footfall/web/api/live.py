@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from footfall.errors import StoreError
+from footfall.headers import headers_of
 from footfall.reading.live import Live, TooManyWatchers
 from footfall.registry.sites import Sites
 from footfall.web.permissions import Access
@@ -54,7 +55,7 @@ class LiveEndpoint:
         site = request.path_params["site"].lower()
         if scope["method"] != "GET":
             await problem(405, "a stream is read with GET", {"Allow": "GET"})(scope, receive, send)
-        elif not await self._access.may_read(dict(scope["headers"]), site):
+        elif not await self._access.may_read(headers_of(scope["headers"]), site):
             await unauthorized(site)(scope, receive, send)
         else:
             await self._answer(request, site, receive, send)
@@ -70,7 +71,7 @@ class LiveEndpoint:
                 await problem(503, str(error), {"Retry-After": str(RETRY_AFTER)})(scope, receive, send)
                 return
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-            streaming = asyncio.ensure_future(self._stream(first, events, dict(scope["headers"]), site, send))
+            streaming = asyncio.ensure_future(self._stream(first, events, headers_of(scope["headers"]), site, send))
             leaving = asyncio.ensure_future(_left(receive))
             try:
                 await asyncio.wait({streaming, leaving}, return_when=asyncio.FIRST_COMPLETED)

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from footfall.errors import BadInput
+from footfall.headers import headers_of
 from footfall.model import DIMENSIONS, PERIODS, WHOLE_SITE, Span, Tier
 from footfall.reading.shared_reads import Reads
 from footfall.registry.sites import Sites
@@ -110,7 +111,7 @@ class Api:
     async def count(self, request: Request) -> Response:
         """`GET /api/v1/sites/SITE/count?page=&window=`."""
         site = request.path_params["site"].lower()
-        if not await self._access.may_read(dict(request.scope["headers"]), site):
+        if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             return unauthorized(site)
         page = page_asked(request, self._sites.rules(site))
         window = _number(request, "window", self._window, 1, self._longest_window)
@@ -120,7 +121,7 @@ class Api:
     async def series(self, request: Request) -> Response:
         """`GET /api/v1/sites/SITE/series?tier=&from=&to=&page=`."""
         site = request.path_params["site"].lower()
-        if not await self._access.may_read(dict(request.scope["headers"]), site):
+        if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             return unauthorized(site)
         page = page_asked(request, self._sites.rules(site))
         tier, start, end = await self._buckets(request, site, TIERS, Tier.MINUTE)
@@ -130,7 +131,7 @@ class Api:
     async def visitors(self, request: Request) -> Response:
         """`GET /api/v1/sites/SITE/visitors?tier=&from=&to=&page=`."""
         site = request.path_params["site"].lower()
-        if not await self._access.may_read(dict(request.scope["headers"]), site):
+        if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             return unauthorized(site)
         page = page_asked(request, self._sites.rules(site))
         tier, start, end = await self._buckets(request, site, VISITOR_TIERS, Tier.DAY)
@@ -140,7 +141,7 @@ class Api:
     async def present(self, request: Request) -> Response:
         """`GET /api/v1/sites/SITE/present`."""
         site = request.path_params["site"].lower()
-        if not await self._access.may_read(dict(request.scope["headers"]), site):
+        if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             return unauthorized(site)
         presence = await self._reads.present(site)
         return json_reply(msgspec.json.encode(PresentReply(presence.at, presence.visitors)))
@@ -148,7 +149,7 @@ class Api:
     async def breakdown(self, request: Request) -> Response:
         """`GET /api/v1/sites/SITE/breakdown/DIMENSION?period=&page=&limit=&cursor=`."""
         site = request.path_params["site"].lower()
-        if not await self._access.may_read(dict(request.scope["headers"]), site):
+        if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             return unauthorized(site)
         dimension = request.path_params["dimension"]
         names = [each.name for each in DIMENSIONS]
@@ -166,7 +167,7 @@ class Api:
     async def pages(self, request: Request) -> Response:
         """`GET /api/v1/sites/SITE/pages?window=` or `?period=`, `&limit=`, `&cursor=`."""
         site = request.path_params["site"].lower()
-        if not await self._access.may_read(dict(request.scope["headers"]), site):
+        if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             return unauthorized(site)
         period = request.query_params.get("period")
         if period is not None and "window" in request.query_params:

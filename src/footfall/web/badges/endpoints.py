@@ -20,6 +20,7 @@ from starlette.responses import Response
 from footfall.counting.counter import Counter
 from footfall.counting.recording import Recorder, outcome_of
 from footfall.errors import BadInput, Draining, NotAcknowledged, Overloaded, StoreError
+from footfall.headers import headers_of
 from footfall.intake.agents import Agents
 from footfall.intake.pages import BadPage, page_of
 from footfall.intake.request import Intake
@@ -197,7 +198,7 @@ class Counters:
         `headers`.
         """
         site = _site_of(request)
-        raw: Mapping[bytes, bytes] = dict(request.scope["headers"])
+        raw = headers_of(request.scope["headers"])
         headers["Cache-Control"] = _CACHING_HITS if asked.is_hit else _CACHING
         if not self._access.has_public_counters(site):
             headers["Cache-Control"] = _CACHING_PRIVATE
@@ -225,7 +226,7 @@ class Counters:
             return Response(body, status, {**all_headers, "Cache-Control": "no-store"}, kind)
         tag = f'"{hashlib.sha256(body.encode()).hexdigest()[:16]}"'
         all_headers["ETag"] = tag
-        if tag in request.headers.get("if-none-match", ""):
+        if tag.encode() in headers_of(request.scope["headers"]).get(b"if-none-match", b""):
             return Response(status_code=304, headers=all_headers)
         return Response(body, headers=all_headers, media_type=kind)
 

@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 
 from footfall.auth import Caller
 from footfall.errors import BadInput, StoreError
+from footfall.headers import headers_of
 from footfall.model import DIMENSIONS, PERIODS, WHOLE_SITE, Dimension
 from footfall.registry.sites import Sites
 from footfall.web.dashboard.charts import SPARK_HEIGHT, SPARK_WIDTH, draw_chart, spark
@@ -128,7 +129,7 @@ class Dashboard:
         """`GET /sites/SITE?page=&period=` or `&from=&to=` shows a site or a page; with `&list=` one of its lists."""
         site = request.path_params["site"].lower()
         caller = await self._access.caller_of(request)
-        if not await self._access.may_read(dict(request.scope["headers"]), site):
+        if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             if caller.by != "session":
                 return to_login(request)
             return self._page(

@@ -17,6 +17,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from footfall.headers import headers_of
 from footfall.web.ingest.count import HotEndpoint
 from footfall.web.ingest.front import Front
 from footfall.web.replies import CLOSE, RawHeaders, Reply, Wire
@@ -116,7 +117,7 @@ class Connection(HttpToolsProtocol):
             or self.flow.write_paused
         ):
             return False
-        headers = dict(self.headers)
+        headers = headers_of(self.headers)
         if any(name in headers for name in _BODY):
             return False
         view = _View(self, endpoint, self.headers, keep_alive=parser.should_keep_alive())

@@ -11,6 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 from footfall.counting.counter import Counter
 from footfall.counting.recording import Recorder, outcome_of
 from footfall.errors import NotAcknowledged, StoreError
+from footfall.headers import headers_of
 from footfall.intake.request import Intake
 from footfall.model import Drop, Outcome, Settled, View
 from footfall.telemetry.ledger import Ledger
@@ -156,7 +157,7 @@ class CountEndpoint(HotEndpoint):
         return Reply(204, self._replies.headers(outcome))
 
     async def _count(self, scope: Scope, send: Send) -> None:
-        headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        headers = headers_of(scope["headers"])
         peer = peer_of(scope)
         classified = self._intake.classify(scope["query_string"], headers, peer)
         wants_json = self._needs_more(headers) and isinstance(classified, View) and await self._may_read(headers, classified.site)
@@ -183,7 +184,7 @@ class PixelEndpoint(HotEndpoint):
     """The same, answered with a picture of one pixel."""
 
     async def _count(self, scope: Scope, send: Send) -> None:
-        headers, peer = dict(scope["headers"]), peer_of(scope)
+        headers, peer = headers_of(scope["headers"]), peer_of(scope)
         classified = self._intake.classify(scope["query_string"], headers, peer)
         result = await self._recorder.record(classified, headers, peer)
         await send_reply(send, self._reply(outcome_of(result)))
