@@ -25,6 +25,9 @@ OWN_ORIGIN = "self"
 MAX_ENTRIES = 100
 MAX_ENTRY_LENGTH = 300
 
+#: Characters of a host name (RFC 1035, 2.3.4).
+MAX_HOST_LENGTH = 253
+
 _ORIGIN = re.compile(r"(?:https?://)?(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::\d{1,5})?|\[[0-9a-f:]+\](?::\d{1,5})?|self|\*")
 
 #: What the entries of a rule's list must look like, and how to write them.
@@ -104,7 +107,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         for address in self.excluded_addresses:
             network(address, "excluded_addresses")
         for name, pattern, accepted in _PATTERNS:
-            if not all(pattern.fullmatch(value) for value in getattr(self, name)):
+            values = map(_ascii_origin, self.origins) if name == "origins" else getattr(self, name)
+            if not all(map(pattern.fullmatch, values)):
                 raise BadInput(name, accepted)
         for name, accepted in _NUMBERS:
             if not 0 <= getattr(self, name) <= MAX_NUMBER:
@@ -132,6 +136,18 @@ def check_windows(kept: Retention, of_store: Retention) -> None:
     least = min(LONGEST_WINDOW + WINDOW_MARGIN, of_store[Tier.SECOND])
     if kept[Tier.SECOND] < least:
         raise BadInput(RETENTION_RULES[Tier.SECOND], f"a duration of {least} seconds or more: windows are read from them")
+
+
+def ascii_host(host: str) -> str:
+    """A host name in ASCII, as browsers send it: bücher.example is xn--bcher-kva.example (UTS 46). Raises ValueError."""
+    if host.isascii():
+        return host
+    if len(host) > MAX_HOST_LENGTH:
+        raise ValueError(f"at most {MAX_HOST_LENGTH} characters")
+    import idna  # only where there is such a name: its tables are large
+
+    name, colon, port = host.partition(":")
+    return idna.encode(name, uts46=True).decode("ascii") + colon + port
 
 
 class Site:
@@ -164,8 +180,19 @@ class Site:
         return pack(address) in self._excluded_networks
 
 
+def _ascii_origin(origin: str) -> str:
+    """An entry of the list of origins as browsers spell it; what can't be spelled so, as it is."""
+    scheme, separator, host = origin.lower().rpartition("://")
+    below = "*." if host.startswith("*.") else ""
+    try:
+        return scheme + separator + below + ascii_host(host.removeprefix("*."))
+    except ValueError:
+        return origin
+
+
 def _origin_pattern(origin: str, site: str) -> str:
     """A regular expression for the origins that an entry of the list allows."""
+    origin = _ascii_origin(origin)
     if origin == "*":
         return ".*"
     if origin == OWN_ORIGIN:

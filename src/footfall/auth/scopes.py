@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from footfall.errors import BadInput
+from footfall.rules import ascii_host
 
 EVERY_SITE = "*"
 
@@ -27,10 +29,11 @@ class Scope(NamedTuple):
 
 def read_scope(text: str) -> Scope:
     """A scope from its text. Raises BadInput."""
-    text = text.strip().lower()
-    if not _SCOPE.fullmatch(text):
+    action, colon, site = text.strip().lower().partition(":")
+    with contextlib.suppress(ValueError):
+        site = ascii_host(site)
+    if not _SCOPE.fullmatch(action + colon + site):
         raise BadInput("scopes", "admin, or read:SITE and write:SITE, as in read:example.com; read:* for every site")
-    action, _, site = text.partition(":")
     return Scope(action, site or EVERY_SITE)
 
 

@@ -47,17 +47,17 @@ def named_as_given(given: Mapping[str, str | None]) -> Iterator[None]:
         raise BadInput(f"--{option}", error.problem) from None
 
 
-def read_site(written: str) -> str:
-    """A site's name as it is stored. Raises BadInput."""
+def read_site(written: str, field: str = "SITE") -> str:
+    """A site's name as it is stored. Raises BadInput naming the argument."""
     try:
         return site_name(written)
-    except ValueError:
-        raise BadInput("SITE", "write a host name such as example.com or localhost:8080, without https:// and a path") from None
+    except ValueError as error:
+        raise BadInput(field, str(error)) from None
 
 
-def known_site(written: str, settings: Settings) -> str:
+def known_site(written: str, settings: Settings, field: str = "SITE") -> str:
     """The same, with a note where the settings name no such site."""
-    name = read_site(written)
+    name = read_site(written, field)
     if name not in settings.sites:
         note = f" {name} is not in {PREFIX}SITES: unless it was made, no server with these settings counts for it or shows it"
         say(console(stderr=True), ("note:", "yellow"), note)

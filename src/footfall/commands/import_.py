@@ -43,7 +43,7 @@ def import_(
     formats, and docs/what-counts.md says which lines are views.
     """
     settings = settings_with(store=store)
-    site = None if site is None else known_site(site, settings)
+    site = None if site is None else known_site(site, settings, "--site")
     if follow and (dry_run or len(files) > 1 or files == ["-"]):
         raise BadInput("--follow", "follows one log that is a file, and counts it; leave out --dry-run, other files, and -")
     if follow and workers is not None:

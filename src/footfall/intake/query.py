@@ -12,6 +12,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from footfall.errors import BadInput
+from footfall.rules import ascii_host
 
 #: Longer query strings are refused; a page may have 1,024 bytes, which percent-encoding can triple.
 MAX_QUERY_BYTES = 8192
@@ -99,7 +100,7 @@ def read_query(query: bytes, parameter: Parameter = read_parameter) -> Asked:
     campaign = fields.get("u") or ("?" in path and path.partition("#")[0].partition("?")[2]) or ""
     event_id = read_event_id(fields["e"]) if "e" in fields else None
     is_automated = fields.get("b", "0") not in ("", "0")
-    return Asked(fields["s"].lower(), path, event_id, referrer, campaign, int(width), fields.get("l", ""), is_automated)
+    return Asked(site_name_asked(fields["s"]), path, event_id, referrer, campaign, int(width), fields.get("l", ""), is_automated)
 
 
 def read_fields(query: bytes, parameter: Parameter = read_parameter) -> Mapping[str, str]:
@@ -130,6 +131,14 @@ def _decoded(raw: str) -> str:
         return unquote_to_bytes(raw.replace("+", " ")).decode()
     except UnicodeError:
         raise BadInput("query", _ENCODE) from None
+
+
+def site_name_asked(name: str) -> str:
+    """A site's name in its one spelling, from how a request writes it: in ASCII, as it is kept."""
+    try:
+        return ascii_host(name.lower())
+    except ValueError:
+        return name.lower()  # no site has such a name
 
 
 def read_event_id(text: str) -> str:

@@ -16,7 +16,7 @@ from pydantic import ValidationInfo
 from footfall.errors import BadInput
 from footfall.model import DAY, HOUR, MINUTE
 from footfall.networks import network
-from footfall.rules import WINDOW_MARGIN, Rules
+from footfall.rules import MAX_HOST_LENGTH, WINDOW_MARGIN, Rules, ascii_host
 
 PREFIX = "FOOTFALL_"
 
@@ -101,11 +101,21 @@ def lower(value: object) -> object:
 
 
 def site_name(key: str) -> str:
-    """A site's name in its one spelling. Raises ValueError."""
+    """A site's name in its one spelling; a name in another alphabet in ASCII. Raises ValueError, which says what is wrong."""
     key = key.strip().lower()
+    if "/" in key:
+        raise ValueError("write a host name alone, such as example.com or localhost:8080, without https:// and without a path")
+    try:
+        key = ascii_host(key)
+    except ValueError:
+        raise ValueError("write this name in ASCII, as browsers do: it begins with xn--") from None
+    if len(key) > MAX_HOST_LENGTH:
+        raise ValueError(f"write a host name of at most {MAX_HOST_LENGTH} characters")
     match = _SITE.fullmatch(key)
-    if match is None or (match[1] is not None and not 1 <= int(match[1]) <= 65535):
-        raise ValueError("write sites as host names such as example.com or localhost:8080, without https:// and without a path")
+    if match is None:
+        raise ValueError("write a host name such as example.com or localhost:8080: letters, digits, hyphens and dots")
+    if match[1] is not None and not 1 <= int(match[1]) <= 65535:
+        raise ValueError("write a port from 1 to 65535, or none")
     return key
 
 

@@ -7,6 +7,7 @@ from starlette.types import Scope
 
 from footfall.errors import BadInput
 from footfall.intake.pages import BadPage, page_of
+from footfall.intake.query import site_name_asked
 from footfall.model import WHOLE_SITE
 from footfall.rules import Rules
 
@@ -15,6 +16,11 @@ def peer_of(scope: Scope) -> str:
     """The address at the other end of the connection, "" where there is none (a socket in the file system)."""
     client = scope.get("client")
     return client[0] if client else ""
+
+
+def site_asked(request: Request) -> str:
+    """The name of the site in the path, in its one spelling."""
+    return site_name_asked(request.path_params["site"])
 
 
 def page_asked(request: Request, rules: Rules) -> str:

@@ -110,12 +110,30 @@ def test_a_command_line_that_can_not_be_understood_is_one_line(run: Run, args: l
     assert ended.code == 2
 
 
-@pytest.mark.parametrize("site", ["", "a b", "https://example.com", "example.com/", "[red]", "\x1b[31m", "a,b", "x" * 300, "é"])
-def test_a_site_that_is_no_name_is_refused(run: Run, site: str) -> None:
-    """Whatever no setting could name is not counted for either."""
-    line = "footfall: SITE: write a host name such as example.com or localhost:8080, without https:// and a path"
+@pytest.mark.parametrize(
+    ("site", "reason"),
+    [
+        *((site, "letters, digits, hyphens and dots") for site in ("", "a b", "[red]", "\x1b[31m", "a,b")),
+        *((site, "without https:// and without a path") for site in ("https://example.com", "example.com/")),
+        ("x" * 300, "at most 253 characters"),
+        ("é..example", "in ASCII"),
+    ],
+)
+def test_a_site_that_is_no_name_is_refused(run: Run, site: str, reason: str) -> None:
+    """Whatever no setting could name is not counted for either; the line names the argument, and what is wrong with it."""
     for args in (["count", site, "/"], ["top", site], ["import", "log", "--site", site]):
-        assert failed(run(*args)) == line
+        line = failed(run(*args))
+        assert line.startswith(f"footfall: {'--site' if '--site' in args else 'SITE'}: ")
+        assert reason in line
+
+
+def test_a_site_in_another_alphabet_is_one_site(run: Run) -> None:
+    """However it is written, it is kept and shown as browsers send it."""
+    assert run("site", "add", "Bücher.example").out == "xn--bcher-kva.example is counted from now on\n"
+    assert "there already" in failed(run("site", "add", "xn--bcher-kva.example"))
+    assert run("count", "bücher.example", "/a").code == 0
+    assert "/a" in run("top", "xn--bcher-kva.example").out
+    assert "read:xn--bcher-kva.example" in run("token", "create", "read:bücher.example").err
 
 
 @pytest.mark.parametrize("page", ["", "a", "https://example.com/", "/\x1b[31m", "/%1b[31m", "/a\nb", "/\u202e", "/" + "x" * 2000])

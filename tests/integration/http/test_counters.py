@@ -230,3 +230,15 @@ async def test_a_store_that_is_away_is_said_in_the_form_asked_for(
     assert (badge.status_code, words(badge), badge.headers["cache-control"]) == (503, "views: unavailable", "no-store")
     assert badge.headers["retry-after"] == "1"
     assert (await client.get(f"/counter/{SITE}.txt")).status_code == 503
+
+
+async def test_a_site_in_another_alphabet_is_one_site() -> None:
+    """A tag may name it either way, and so may whoever reads its numbers."""
+    async with running(sites="Bücher.example", public_sites="bücher.example") as app:
+        for name in ("bücher.example", "BÜCHER.example", "xn--bcher-kva.example"):
+            await view(app.client, site=name)
+        for name in ("b%C3%BCcher.example", "xn--bcher-kva.example"):
+            assert (await app.client.get(f"/counter/{name}.txt?page=/x")).text == "3\n"
+            assert (await app.client.get(f"/api/v1/sites/{name}/count")).json()["total"] == 3
+            assert (await app.client.get(f"/api/v1/sites/{name}/pages?period=all")).json()["pages"][0]["page"] == "/x"
+            assert (await app.client.get(f"/sites/{name}")).status_code == 200

@@ -82,6 +82,8 @@ def test_a_person_s_view_counts(plain: Bench) -> None:
     [
         ("s=example.org&p=/", "unknown-site"),
         ("s=EXAMPLE.com&p=/", None),
+        ("s=example%E3%80%82com&p=/", None),
+        ("s=%C3%BC..example.com&p=/", "unknown-site"),
         ("s=example.com&p=no-slash", "bad-page"),
         ("s=example.com&p=/%00", "bad-page"),
         ("s=example.com&p=/&b=1", "bot"),

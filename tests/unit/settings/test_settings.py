@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from footfall.model import DAY, DEFAULT_RETENTION, HOUR, MINUTE, Tier
+from footfall.rules import Site
 from footfall.settings import FILE_SUFFIX, PREFIX, Settings, describe, markdown_table, setting_name, shown_url
 from tests.support.given import loaded, refused
 
@@ -143,14 +144,39 @@ def test_sites_are_lower_cased_and_stand_once_in_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["https://a.example", "a.example/blog", "a_b", "größe.example", "a b", "..", "a:", "a:0", "a:65536", "a:b", "a" * 254, ""],
+    ("text", "reason"),
+    [
+        ("https://a.example", "without https:// and without a path"),
+        ("a.example/blog", "without https:// and without a path"),
+        ("größe.example/", "without https:// and without a path"),
+        *((text, "letters, digits, hyphens and dots") for text in ("a_b", "a b", "..", "a:", "a:b")),
+        ("a:0", "a port from 1 to 65535"),
+        ("a:65536", "a port from 1 to 65535"),
+        ("a" * 254, "at most 253 characters"),
+        ("ü..example", "in ASCII"),
+        ("☕.example", "in ASCII"),
+        ("ü" * 64 + ".example", "in ASCII"),
+        ("ü" * 254, "in ASCII"),
+        ("", "host names such as example.com"),
+    ],
 )
-def test_what_is_no_host_name_is_no_site(text: str) -> None:
-    """The message says how a site is written."""
+def test_what_is_no_host_name_is_no_site(text: str, reason: str) -> None:
+    """The message says what is wrong with this one."""
     problem = refused({"SITES": text})
     assert problem.setting == "FOOTFALL_SITES"
-    assert "host names such as example.com" in problem.problem
+    assert reason in problem.problem
+
+
+def test_a_site_in_another_alphabet_is_kept_as_browsers_send_it() -> None:
+    """Every setting that names sites takes both spellings of one, and origins are hosts as well."""
+    spelled = {"SITES": "Bücher.example,faß.de:8080,例え.jp", "HOME_SITE": "xn--r8jz45g.jp", "PUBLIC_SITES": "BÜCHER.example"}
+    settings = loaded(spelled | {"ORIGINS": "https://Bücher.example,*.bücher.example:8080"})
+    assert settings.sites == ("xn--bcher-kva.example", "xn--fa-hia.de:8080", "xn--r8jz45g.jp")
+    assert (settings.home_site, settings.public_sites) == ("xn--r8jz45g.jp", ("xn--bcher-kva.example",))
+    site = Site("example.com", settings.rules)
+    assert site.allows_origin("https://xn--bcher-kva.example")
+    assert site.allows_origin("http://www.xn--bcher-kva.example:8080")
+    assert not site.allows_origin("https://xn--bcher.example")
 
 
 def test_the_home_site_is_the_first_and_public_unless_told_otherwise() -> None:

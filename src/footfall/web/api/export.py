@@ -14,6 +14,7 @@ from footfall.headers import headers_of
 from footfall.stores import Store
 from footfall.web.permissions import Access
 from footfall.web.problems import unauthorized
+from footfall.web.requests import site_asked
 
 #: So many exports go on at the same time in an instance; one more is told to come back.
 MOST_AT_ONCE = 4
@@ -38,7 +39,7 @@ class ExportApi:
         return await self._export(request, Form.NDJSON)
 
     async def _export(self, request: Request, form: Form) -> Response:
-        site = request.path_params["site"].lower()
+        site = site_asked(request)
         if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             return unauthorized(site)
         wanted = read_wanted(request.query_params.get("table", DEFAULT_TABLE), request.query_params.get("tier"))

@@ -14,6 +14,7 @@ from footfall.reading.shared_reads import Reads
 from footfall.web.permissions import Access
 from footfall.web.problems import unauthorized
 from footfall.web.replies import json_reply
+from footfall.web.requests import site_asked
 
 DEFAULT_PERIOD = "24h"
 
@@ -27,7 +28,7 @@ class LedgerApi:
 
     async def ledger(self, request: Request) -> Response:
         """`GET /api/v1/sites/SITE/ledger?period=`."""
-        site = request.path_params["site"].lower()
+        site = site_asked(request)
         if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             return unauthorized(site)
         period = request.query_params.get("period", DEFAULT_PERIOD)

@@ -21,7 +21,7 @@ from footfall.registry.sites import Sites
 from footfall.web.permissions import Access
 from footfall.web.problems import problem, unauthorized
 from footfall.web.replies import RawHeaders
-from footfall.web.requests import page_asked
+from footfall.web.requests import page_asked, site_asked
 
 #: A browser that has lost its stream comes back after so many milliseconds.
 RETRY_MS = 1000
@@ -52,7 +52,7 @@ class LiveEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
-        site = request.path_params["site"].lower()
+        site = site_asked(request)
         if scope["method"] != "GET":
             await problem(405, "a stream is read with GET", {"Allow": "GET"})(scope, receive, send)
         elif not await self._access.may_read(headers_of(scope["headers"]), site):

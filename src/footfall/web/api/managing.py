@@ -18,6 +18,7 @@ from footfall.stores import Store
 from footfall.web.permissions import Access
 from footfall.web.problems import problem
 from footfall.web.replies import json_reply
+from footfall.web.requests import site_asked
 
 #: Bytes of a body: rules have at most a hundred entries each.
 MAX_BYTES = 256 * 1024
@@ -110,7 +111,7 @@ class Manage:
         refused = await self._refused(request)
         if refused is not None:
             return refused
-        name = request.path_params["site"].lower()
+        name = site_asked(request)
         if self._sites.get(name) is None:
             return _no_site(name)
         if request.method == "PATCH":
@@ -134,7 +135,7 @@ class Manage:
         refused = await self._refused(request)
         if refused is not None:
             return refused
-        name = request.path_params["site"].lower()
+        name = site_asked(request)
         site = self._sites.get(name)
         if site is None:
             return _no_site(name)
@@ -164,7 +165,7 @@ class Manage:
         refused = await self._refused(request)
         if refused is not None:
             return refused
-        name = request.path_params["site"].lower()
+        name = site_asked(request)
         if self._sites.get(name) is None:
             return _no_site(name)
         if request.method == "POST":

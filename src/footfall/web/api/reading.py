@@ -22,7 +22,7 @@ from footfall.registry.sites import Sites
 from footfall.web.permissions import Access
 from footfall.web.problems import problem, unauthorized
 from footfall.web.replies import count_json, json_reply
-from footfall.web.requests import page_asked
+from footfall.web.requests import page_asked, site_asked
 
 #: A series has at most this many points.
 MAX_POINTS = 10_000
@@ -110,7 +110,7 @@ class Api:
 
     async def count(self, request: Request) -> Response:
         """`GET /api/v1/sites/SITE/count?page=&window=`."""
-        site = request.path_params["site"].lower()
+        site = site_asked(request)
         if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             return unauthorized(site)
         page = page_asked(request, self._sites.rules(site))
@@ -120,7 +120,7 @@ class Api:
 
     async def series(self, request: Request) -> Response:
         """`GET /api/v1/sites/SITE/series?tier=&from=&to=&page=`."""
-        site = request.path_params["site"].lower()
+        site = site_asked(request)
         if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             return unauthorized(site)
         page = page_asked(request, self._sites.rules(site))
@@ -130,7 +130,7 @@ class Api:
 
     async def visitors(self, request: Request) -> Response:
         """`GET /api/v1/sites/SITE/visitors?tier=&from=&to=&page=`."""
-        site = request.path_params["site"].lower()
+        site = site_asked(request)
         if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             return unauthorized(site)
         page = page_asked(request, self._sites.rules(site))
@@ -140,7 +140,7 @@ class Api:
 
     async def present(self, request: Request) -> Response:
         """`GET /api/v1/sites/SITE/present`."""
-        site = request.path_params["site"].lower()
+        site = site_asked(request)
         if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             return unauthorized(site)
         presence = await self._reads.present(site)
@@ -148,7 +148,7 @@ class Api:
 
     async def breakdown(self, request: Request) -> Response:
         """`GET /api/v1/sites/SITE/breakdown/DIMENSION?period=&page=&limit=&cursor=`."""
-        site = request.path_params["site"].lower()
+        site = site_asked(request)
         if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             return unauthorized(site)
         dimension = request.path_params["dimension"]
@@ -166,7 +166,7 @@ class Api:
 
     async def pages(self, request: Request) -> Response:
         """`GET /api/v1/sites/SITE/pages?window=` or `?period=`, `&limit=`, `&cursor=`."""
-        site = request.path_params["site"].lower()
+        site = site_asked(request)
         if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             return unauthorized(site)
         period = request.query_params.get("period")

@@ -26,6 +26,7 @@ from footfall.registry.sites import Sites
 from footfall.rules import Site
 from footfall.web.permissions import Access
 from footfall.web.problems import problem
+from footfall.web.requests import site_asked
 
 #: Items and bytes of one body.
 MAX_ITEMS = 10_000
@@ -93,7 +94,7 @@ class ViewsApi:
 
     async def add(self, request: Request) -> Response:
         """`POST /api/v1/sites/SITE/views`."""
-        name = request.path_params["site"].lower()
+        name = site_asked(request)
         caller = await self._access.caller_of(request)
         if not caller.may_write(name) or (caller.by == "session" and not self._access.comes_from_our_pages(request)):
             status = 401 if caller.by == "nobody" else 403

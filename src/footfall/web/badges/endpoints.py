@@ -31,7 +31,7 @@ from footfall.web.badges.drawing import COLOURS, STYLES, Badge, draw, read_colou
 from footfall.web.permissions import Access
 from footfall.web.problems import RETRY_AFTER, unauthorized
 from footfall.web.replies import outcome_text
-from footfall.web.requests import peer_of
+from footfall.web.requests import peer_of, site_asked
 
 
 class Show(NamedTuple):
@@ -161,7 +161,7 @@ class Counters:
             badge = asked.badge
             body = msgspec.json.encode(ShieldsReply(1, badge.label, text, badge.colour, badge.label_colour))
         else:
-            site = _site_of(request)
+            site = site_asked(request)
             body = msgspec.json.encode(
                 CounterReply(site, asked.page or None, asked.show, number, text, count.views, count.today, count.total, at)
             )
@@ -174,7 +174,7 @@ class Counters:
         page = WHOLE_SITE
         if path is not None:
             try:
-                page = page_of(path, self._sites.rules(_site_of(request)))
+                page = page_of(path, self._sites.rules(site_asked(request)))
             except BadPage as error:
                 raise BadInput("page", f"{error}; a page is a path, as in /blog/post") from None
         is_hit = _one_of(query, "hit", (*_YES, *_NO), "") in _YES
@@ -197,7 +197,7 @@ class Counters:
         A hit is counted first, whoever may see the number. Puts what became of it, and how long the reply may be kept, in
         `headers`.
         """
-        site = _site_of(request)
+        site = site_asked(request)
         raw = headers_of(request.scope["headers"])
         headers["Cache-Control"] = _CACHING_HITS if asked.is_hit else _CACHING
         if not self._access.has_public_counters(site):
@@ -216,7 +216,7 @@ class Counters:
         return outcome_of(await self._recorder.record(classified, headers, peer))
 
     def _refused(self, request: Request, headers: Mapping[str, str]) -> Response:
-        reply = unauthorized(_site_of(request))
+        reply = unauthorized(site_asked(request))
         reply.headers.update(headers)
         return reply
 
@@ -242,11 +242,6 @@ def written(number: int, form: str) -> str:
             whole, tenths = divmod(number * 10 // size, 10)
             return f"{whole}{unit}" if whole >= 100 or not tenths else f"{whole}.{tenths}{unit}"
     return str(number)
-
-
-def _site_of(request: Request) -> str:
-    site: str = request.path_params["site"]
-    return site.lower()
 
 
 def _one_of(query: QueryParams, name: str, accepted: tuple[str, ...], otherwise: str) -> str:

@@ -31,7 +31,7 @@ from footfall.web.dial import draw_dial
 from footfall.web.permissions import Access
 from footfall.web.problems import RETRY_AFTER
 from footfall.web.rendering import past, summary
-from footfall.web.requests import page_asked
+from footfall.web.requests import page_asked, site_asked
 
 #: Rows of a panel, of the list of the past minute's pages, and of a list by itself.
 PANEL_ROWS = 8
@@ -127,7 +127,7 @@ class Dashboard:
 
     async def site(self, request: Request) -> Response:
         """`GET /sites/SITE?page=&period=` or `&from=&to=` shows a site or a page; with `&list=` one of its lists."""
-        site = request.path_params["site"].lower()
+        site = site_asked(request)
         caller = await self._access.caller_of(request)
         if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             if caller.by != "session":

@@ -26,6 +26,7 @@ from footfall.web.dashboard.dashboard import site_href, to_login
 from footfall.web.dashboard.forms import ADMIN_BYTES, read_form
 from footfall.web.dashboard.pages import Pages
 from footfall.web.permissions import Access
+from footfall.web.requests import site_asked
 
 #: What a rule is called in the form, and what it does.
 _WORDS: Mapping[str, tuple[str, str]] = {
@@ -107,7 +108,7 @@ class SiteSettings:
         caller = await self._access.caller_of(request)
         if not caller.is_admin:
             return to_login(request)
-        name = request.path_params["site"].lower()
+        name = site_asked(request)
         if self._sites.get(name) is None:
             return self._trouble(request, caller, 404, "There is no such site", f"No site is called {name}.")
         if request.method != "POST":
