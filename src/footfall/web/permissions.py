@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from starlette.requests import HTTPConnection, cookie_parser
 from starlette.types import Scope as RequestScope
@@ -16,6 +16,7 @@ from starlette.types import Scope as RequestScope
 from footfall.auth import NOBODY, Caller, Credentials
 from footfall.headers import Headers, headers_of
 from footfall.intake.addresses import Addresses
+from footfall.networks import Networks, pack
 from footfall.registry.sites import Sites
 from footfall.rules import Visibility
 from footfall.web.requests import peer_of
@@ -23,10 +24,19 @@ from footfall.web.requests import peer_of
 SESSION_COOKIE = "footfall_session"
 SHARE_COOKIE = "footfall_share"
 
-#: Headers a proxy adds. A request that carries one does not come from the machine itself, whatever its connection says.
-_FORWARDING = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+#: Headers that proxies, balancers and content networks add, by the parts that their names have in common. A request that carries
+#: one does not come from the machine itself, whatever its connection says.
+_FORWARDING = re.compile(
+    rb"forwarded|client-?ip|(?:^|-)(?:client|remote|external|source|original)-addr|(?:^|-)ip(?:v[46])?$"
+    rb"|^(?:x-)?via$|^x-(?:scheme|url-scheme|host|port|proto|protocol|https|ssl|server)$|^cdn-loop$|^front-end-https$"
+    rb"|^(?:x-)?(?:akamai|amz|amzn|appengine|arr|azure|cf|cloudfront|envoy|fastly|fly|gfe|nginx|original|proxy|traefik|varnish"
+    rb"|vercel)(?:-|$)"
+)
 
-_LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+_LOOPBACK = Networks(("127.0.0.0/8", "::1"), "loopback")
+
+#: What a program on the same machine calls it. A proxy that adds no header passes on the name that its client asked for.
+_OWN_NAME = re.compile(rb"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])\.?(?::[0-9]{1,5})?", re.IGNORECASE)
 
 #: Longer headers are not looked at: other programs of the same host may have cookies too, but not as many.
 _MAX_COOKIE_BYTES = 16_384
@@ -36,12 +46,20 @@ _ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}")
 
 
 class Access:
-    """Decides for every face. `metrics_token` opens the metrics."""
+    """Decides for every face. `metrics_token` opens the metrics; `of_proxies` are headers that the operator's proxies write."""
 
-    def __init__(self, sites: Sites, credentials: Credentials, addresses: Addresses, metrics_token: str | None = None) -> None:
+    def __init__(
+        self,
+        sites: Sites,
+        credentials: Credentials,
+        addresses: Addresses,
+        metrics_token: str | None = None,
+        of_proxies: Iterable[str] = (),
+    ) -> None:
         self._sites = sites
         self._credentials = credentials
         self._addresses = addresses
+        self._of_proxies = frozenset(name.lower().encode() for name in of_proxies)
         self._metrics_key = f"Bearer {metrics_token}".encode() if metrics_token else None
 
     # Who it is
@@ -94,13 +112,27 @@ class Access:
 
     async def may_see_metrics(self, connection: HTTPConnection) -> bool:
         """Whether the request has the metrics' token or an admin's, or comes from this machine and passed no proxy."""
-        authorization = connection.headers.get("authorization", "").encode()
+        headers = headers_of(connection.scope["headers"])
+        authorization = headers.get(b"authorization", b"")
         if self._metrics_key and hmac.compare_digest(authorization, self._metrics_key):
             return True
-        at_home = connection.client is None or connection.client.host in _LOOPBACK
-        if at_home and not any(name in connection.headers for name in _FORWARDING):
+        if self._is_at_home(connection.scope, headers):
             return True
-        return bool(authorization) and (await self.caller_of(connection)).is_admin
+        return bool(authorization) and (await self.caller(headers)).is_admin
+
+    def _is_at_home(self, scope: RequestScope, headers: Headers) -> bool:
+        """Whether a request was made on this machine, for all that can be told.
+
+        nginx, unless told otherwise, adds nothing and asks by HTTP/1.0, as no monitor does.
+        """
+        peer = pack(peer_of(scope))
+        return (
+            peer in _LOOPBACK
+            and not self._addresses.is_trusted(peer_of(scope))
+            and scope.get("http_version") != "1.0"
+            and _OWN_NAME.fullmatch(headers.get(b"host", b"")) is not None
+            and not any(name in self._of_proxies or _FORWARDING.search(name) for name in headers)
+        )
 
     def comes_from_our_pages(self, connection: HTTPConnection) -> bool:
         """Whether a request that changes something was sent by a page of this server, as the browser tells (OWASP, CSRF)."""
