@@ -1,7 +1,7 @@
-"""`GET /`: counts a view of page `/` of the home site, and shows the past minute.
+"""`GET /`: counts a view of page `/` of the home site, and shows the past minute to callers that may read the site.
 
 Text for command lines, a designed page for browsers, the same numbers in both. A robot or a prefetch is
-shown the page and not counted.
+shown the page and not counted. All others are counted, and see no number and no page of a site that they may not read.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SECURITY_HEADERS: RawHeaders = [
     (b"referrer-policy", b"strict-origin-when-cross-origin"),
 ]
 
-#: The same, with our own script and its streams: for a site whose numbers anyone may see.
+#: The same, with our own script and its streams: for a page that moves.
 LIVE_HEADERS: RawHeaders = [
     (SECURITY_HEADERS[0][0], SECURITY_HEADERS[0][1] + b"; script-src 'self'; connect-src 'self'"),
     *SECURITY_HEADERS[1:],
@@ -46,7 +46,7 @@ _PLAIN = b"text/plain; charset=utf-8"
 
 
 class HomeEndpoint:
-    """The home page of `site`, over a window of `window` seconds; it moves where anyone may see it."""
+    """The home page of `site`, over a window of `window` seconds; it moves where the browser may ask for the numbers as well."""
 
     def __init__(
         self,
@@ -72,6 +72,7 @@ class HomeEndpoint:
         self._instance = instance
         self._access = access
         self._later = f"the count can't be read just now; this view is kept and will be counted\ninstance: {instance}\n"
+        self._private = f"the numbers of this page are private\ninstance: {instance}\n".encode()
         self._text = f"%d views in the {past(window)}\ninstance: {instance}\n"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,9 +98,13 @@ class HomeEndpoint:
             await self._answer_text(scope, headers, send)
 
     async def _answer_text(self, scope: Scope, headers: Mapping[bytes, bytes], send: Send) -> None:
-        result = await self._record(headers, peer_of(scope), wanted=True)
+        may_read = await self._access.is_known_reader(headers, self._view.site)
+        result = await self._record(headers, peer_of(scope), wanted=may_read)
         outcome = outcome_of(result)
-        if isinstance(result, Drop):
+        if not may_read:
+            await self._replies.send_body(send, outcome, _taken(outcome), _PLAIN, self._private)
+            return
+        if isinstance(result, Drop) or outcome is Outcome.REFUSED:
             count: Count | None = (await self._reads.counts(self._view.site, self._view.page, self._window)).pages[
                 self._view.page
             ]
@@ -117,21 +122,31 @@ class HomeEndpoint:
         outcome: Outcome | Drop | None = None
         try:
             outcome = outcome_of(await self._record(headers, peer_of(scope), wanted=False))
-            page = self._renderer.render_home(await self._read(self._access.origin(scope)))
+            if not await self._access.is_known_reader(headers, self._view.site):
+                page = self._renderer.render_private(self._instance)
+                await self._send_page(send, _taken(outcome), outcome, page)
+                return
+            is_live = self._access.is_public(self._view.site) or b"authorization" not in headers
+            page = self._renderer.render_home(await self._read(self._access.origin(scope), is_live=is_live))
         except FootfallError:
             await self._send_unavailable(accompanied(scope, send, self._ledger), outcome)
             return
+        await self._send_page(send, 200, outcome, page, LIVE_HEADERS if is_live else SECURITY_HEADERS)
+
+    async def _send_page(
+        self, send: Send, status: int, outcome: Outcome | Drop | None, page: bytes, more: RawHeaders = SECURITY_HEADERS
+    ) -> None:
         start = [
-            *self._replies.headers(outcome),
-            *(LIVE_HEADERS if self._access.is_public(self._view.site) else SECURITY_HEADERS),
+            *(self._replies.headers(outcome) if outcome else self._replies.bare_headers),
+            *more,
             _VARY,
             (b"content-type", b"text/html; charset=utf-8"),
             (b"content-length", str(len(page)).encode()),
         ]
-        await send({"type": "http.response.start", "status": 200, "headers": start})
+        await send({"type": "http.response.start", "status": status, "headers": start})
         await send({"type": "http.response.body", "body": page})
 
-    async def _read(self, origin: str) -> HomeView:
+    async def _read(self, origin: str, *, is_live: bool) -> HomeView:
         """What the page shows: its bars and its number are one reading, so they agree."""
         view, span = self._view, Span(Tier.SECOND, self._window)
         seconds = await self._reads.newest(view.site, view.page, span)
@@ -151,23 +166,17 @@ class HomeEndpoint:
             pages=top.pages,
             site_views=whole.pages[WHOLE_SITE].views,
             origin=origin,
-            is_live=self._access.is_public(view.site),
+            is_live=is_live,
         )
 
     async def _send_unavailable(self, send: Send, outcome: Outcome | Drop | None) -> None:
         """The numbers can't be read. What has been taken must not be sent again, so only a view that was not is a 503."""
         page = self._renderer.render_unavailable(self._instance)
-        start = [
-            *(self._replies.headers(outcome) if outcome else self._replies.bare_headers),
-            *SECURITY_HEADERS,
-            _VARY,
-            (b"content-type", b"text/html; charset=utf-8"),
-            (b"content-length", str(len(page)).encode()),
-        ]
-        if outcome is None:
-            start.append((b"retry-after", str(RETRY_AFTER).encode()))
-        status = 503
-        if isinstance(outcome, Outcome):
-            status = 202 if outcome is Outcome.SPOOLED else 200
-        await send({"type": "http.response.start", "status": status, "headers": start})
-        await send({"type": "http.response.body", "body": page})
+        retry = [] if outcome else [(b"retry-after", str(RETRY_AFTER).encode())]
+        status = _taken(outcome) if isinstance(outcome, Outcome) else 503
+        await self._send_page(send, status, outcome, page, [*SECURITY_HEADERS, *retry])
+
+
+def _taken(outcome: Outcome | Drop) -> int:
+    """The status that says that a view need not be sent again: 202 where it still has to be stored."""
+    return 202 if outcome is Outcome.SPOOLED else 200

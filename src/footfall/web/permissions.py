@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection, cookie_parser
 from starlette.types import Scope as RequestScope
 
 from footfall.auth import NOBODY, Caller, Credentials
+from footfall.errors import StoreError
 from footfall.headers import Headers, headers_of
 from footfall.intake.addresses import Addresses
 from footfall.networks import Networks, pack
@@ -105,6 +106,13 @@ class Access:
         if b"authorization" not in headers and b"cookie" not in headers:
             return False
         return self._sites.get(site) is not None and (await self.caller(headers)).may_read(site)
+
+    async def is_known_reader(self, headers: Headers, site: str) -> bool:
+        """The same; False where a store that is away can't confirm who they are. For replies that count in any case."""
+        try:
+            return await self.may_read(headers, site)
+        except StoreError:
+            return False
 
     async def may_read_counter(self, headers: Headers, site: str) -> bool:
         """Whether they may see the counters of its pages."""

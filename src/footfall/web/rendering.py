@@ -130,6 +130,10 @@ class Renderer:
         }
         return self.render("home.html", **context)
 
+    def render_private(self, instance: str) -> bytes:
+        """The home page for a caller that may not see its numbers. `instance` is the name of the server that answers."""
+        return self.render("private.html", instance=instance)
+
     def render_unavailable(self, instance: str) -> bytes:
         """The page that goes with a 503: the store can't be read now. `instance` is the name of the server that says so."""
         return self.render("unavailable.html", instance=instance)

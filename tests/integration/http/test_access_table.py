@@ -1,8 +1,12 @@
-"""Who may ask what: every address of the table, by every kind of caller; and no token of one site opens another."""
+"""Who may ask what: every address of the table, by every kind of caller; and no token of one site opens another.
+
+What a reply says is looked at as well: the site's pages and numbers stand in none to a caller that may not read it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -10,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from footfall.auth import Caller
+from footfall.model import Batch, SiteBatch
 from footfall.web.routes import ROUTES, Needs, Row
 from tests.integration.in_process import CHROME, SITE, InProcess, running
 
@@ -42,6 +47,16 @@ ASKING = {Needs.READ, Needs.COUNTER, Needs.METRICS}
 
 #: Callers of whom nothing is known: they are asked who they are.
 UNKNOWN = {"nobody", "revoked admin token", "invented token", "invented session"}
+
+#: Pages of the site, and how often each was viewed: more than the views of a whole run of this test make a difference to.
+PAGES_SEEN = ("/", "/confidential")
+MANY = 7_654_000
+
+#: What tells of them: a page, a number of a page or of the site, written in any way.
+TELLING = re.compile(r"confidential|\b(?:7,?654|15,?308),?[0-9]{3}\b|\b(?:7\.6|15(?:\.3)?)M\b")
+
+#: Replies differ by what is asked for.
+ACCEPTS = ("*/*", "text/html", "application/json")
 
 #: What says that a caller may not.
 REFUSED = {401, 403}
@@ -86,22 +101,29 @@ class Application:
 
     async def status(self, method: str, path: str, headers: Mapping[str, str]) -> int:
         """The status of a reply; its body, which may never end, is not waited for."""
+        return (await self.reply(method, path, headers, whole=False))[0]
+
+    async def reply(self, method: str, path: str, headers: Mapping[str, str], *, whole: bool = True) -> tuple[int, str]:
+        """The status of a reply, and what it says: its headers but for its random id; the body too where it is waited for."""
+        said: list[bytes] = []
         started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         sent = {"host": "footfall.example", "user-agent": CHROME, **headers}
         raw = [(name.encode(), value.encode()) for name, value in sent.items()]
         target, _, query = path.partition("?")
 
-        whole = iter([{"type": "http.request", "body": b"", "more_body": False}])
+        body = iter([{"type": "http.request", "body": b"", "more_body": False}])
 
         async def receive() -> dict[str, Any]:
-            for message in whole:
+            for message in body:
                 return message
             await asyncio.sleep(3600)  # it goes on watching, and is cut off when its reply has begun
             return {"type": "http.disconnect"}
 
         async def send(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start" and not started.done():
+                said.extend(b"%s: %s\n" % line for line in message["headers"] if line[0] != b"x-request-id")
                 started.set_result(message["status"])
+            said.append(message.get("body", b""))
 
         scope = {
             "type": "http",
@@ -118,7 +140,9 @@ class Application:
         asking = asyncio.ensure_future(self.app.client._transport.app(scope, receive, send))  # type: ignore[attr-defined]
         try:
             await asyncio.wait({asking, started}, return_when=asyncio.FIRST_COMPLETED)
-            return started.result()
+            if whole:
+                await asyncio.wait_for(asking, 20)
+            return started.result(), b"".join(said).decode("utf-8", "replace")
         finally:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
@@ -126,9 +150,11 @@ class Application:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def application() -> AsyncIterator[Application]:
-    async with running(sites=f"{SITE},{OTHER}", home_site=OTHER) as app:
+    async with running(sites=f"{SITE},{OTHER}", home_site=SITE) as app:
         made = Application(app)
         await made.introduce()
+        batch = Batch("a test", 1, {SITE: SiteBatch(dict.fromkeys(PAGES_SEEN, MANY))})
+        await app.parts.store.commit(batch)
         yield made
 
 
@@ -157,6 +183,39 @@ async def test_every_address_is_open_to_whom_it_says(application: Application, r
         assert status == 303
     else:
         assert status == (401 if caller in UNKNOWN else 403) or (status == 401 and row.needs in ASKING)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("accept", ACCEPTS)
+@pytest.mark.parametrize(("row", "method"), CASES, ids=[f"{method} {row.path}" for row, method in CASES])
+async def test_nobody_is_told_of_a_site_that_they_may_not_read(
+    application: Application, row: Row, method: str, accept: str
+) -> None:
+    """No page and no number, whichever address is asked, and in whichever form; a HEAD says no more than a GET."""
+    asked = {"GET": ("GET", "HEAD")}.get(method, (method,))
+    for caller, fulfilled in CALLERS.items():
+        if Needs.READ in fulfilled:
+            continue
+        for each in asked:
+            _, said = await application.reply(each, address(row), application.headers[caller] | {"accept": accept})
+            assert not TELLING.search(said), (caller, each, said)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("accept", ACCEPTS)
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", f"/count?s={SITE}&p=/", f"/sites/{SITE}", f"/counter/{SITE}.svg", f"/counter/{SITE}.txt?page=/"),
+        *(f"/api/v1/sites/{SITE}/{what}" for what in ("count", "pages", "series", "export.csv", "export.ndjson")),
+    ],
+)
+async def test_readers_are_told(application: Application, path: str, accept: str) -> None:
+    """So the test before would see what it looks for. The home page is one of those addresses."""
+    for caller, fulfilled in CALLERS.items():
+        if Needs.READ in fulfilled and (accept == "application/json" or not path.startswith("/count?")):
+            status, said = await application.reply("GET", path, application.headers[caller] | {"accept": accept})
+            assert (status, bool(TELLING.search(said))) == (200, True), (caller, said)
 
 
 def test_the_table_names_every_need() -> None:

@@ -196,7 +196,7 @@ async def test_what_is_dropped_sees_the_badge(app: InProcess, client: httpx.Asyn
     reply = await client.get(f"/counter/{SITE}.svg?page=/x&hit=1", headers={"user-agent": GOOGLEBOT})
     assert (words(reply), reply.headers["x-footfall"]) == ("views: 0", "dropped; reason=bot")
     await client.get("/count", params={"s": SITE, "p": "/x"}, headers={"user-agent": CAMO})
-    metrics = (await client.get("/metrics")).text
+    metrics = (await client.get("/metrics", headers={"host": "localhost"})).text
     assert re.search(rf'views_dropped_total{{reason="bot",site="{SITE}"}} 2', metrics)
     assert await total(app) == 0
 

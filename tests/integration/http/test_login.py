@@ -107,7 +107,7 @@ async def test_behind_tls_the_cookie_is_secure(clock: Clock) -> None:
 )
 async def test_the_tag_names_the_origin_that_was_asked(headers: dict[str, str], origin: str) -> None:
     """Behind TLS too, as a trusted proxy tells; an origin that is none is shown to nobody."""
-    async with running(peer="10.0.0.1", trusted_proxies="10.0.0.0/8") as app:
+    async with running(peer="10.0.0.1", trusted_proxies="10.0.0.0/8", public_sites=SITE) as app:
         page = await app.client.get("/", headers=headers | {"accept": "text/html"})
         assert f"src=&#34;{origin}/footfall.js&#34;" in page.text.replace('"', "&#34;")
 

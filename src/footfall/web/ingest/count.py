@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from footfall.counting.counter import Counter
 from footfall.counting.recording import Recorder, outcome_of
-from footfall.errors import NotAcknowledged, StoreError
+from footfall.errors import NotAcknowledged
 from footfall.headers import headers_of
 from footfall.intake.request import Intake
 from footfall.model import Drop, Outcome, Settled, View
@@ -37,8 +37,8 @@ _JSON = b"application/json"
 class Readers(Protocol):
     """Who may read which site's numbers."""
 
-    async def may_read(self, headers: Mapping[bytes, bytes], site: str) -> bool:
-        """Whether who sends these headers may see the numbers of `site`."""
+    async def is_known_reader(self, headers: Mapping[bytes, bytes], site: str) -> bool:
+        """Whether the sender of these headers may see the numbers of `site`; False where the store, being away, can't tell."""
         ...
 
 
@@ -160,19 +160,16 @@ class CountEndpoint(HotEndpoint):
         headers = headers_of(scope["headers"])
         peer = peer_of(scope)
         classified = self._intake.classify(scope["query_string"], headers, peer)
-        wants_json = self._needs_more(headers) and isinstance(classified, View) and await self._may_read(headers, classified.site)
+        wants_json = (
+            self._needs_more(headers)
+            and isinstance(classified, View)
+            and await self._readers.is_known_reader(headers, classified.site)
+        )
         result = await self._recorder.record(classified, headers, peer, wanted=wants_json)
         if wants_json and isinstance(classified, View) and isinstance(result, Settled) and result.outcome is not Outcome.REFUSED:
             await self._answer_json(classified, result, send)
         else:
             await send_reply(send, self._reply(outcome_of(result)))
-
-    async def _may_read(self, headers: Mapping[bytes, bytes], site: str) -> bool:
-        """Whether the caller may; one whose credentials a store that is away can't confirm may not, but is counted."""
-        try:
-            return await self._readers.may_read(headers, site)
-        except StoreError:
-            return False
 
     async def _answer_json(self, view: View, settled: Settled, send: Send) -> None:
         body = count_json(view.site, view.page, self._window, settled.count, settled.at, self._instance)
