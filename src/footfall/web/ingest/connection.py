@@ -14,10 +14,10 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from footfall.headers import headers_of
+from footfall.web.ingest.bounds import BoundedProtocol
 from footfall.web.ingest.count import HotEndpoint
 from footfall.web.ingest.front import Front
 from footfall.web.replies import CLOSE, RawHeaders, Reply, Wire
@@ -43,6 +43,7 @@ class _View:
     __slots__ = ("_connection", "_endpoint", "_headers", "disconnected", "keep_alive", "more_body", "response_complete")
 
     message_event = _Quiet()
+    response_started = False
 
     def __init__(self, connection: Connection, endpoint: HotEndpoint, headers: RawHeaders, *, keep_alive: bool) -> None:
         self._connection = connection
@@ -67,7 +68,7 @@ class _View:
         self.answer(await self._endpoint.refusal(error, self._headers))
 
 
-class Connection(HttpToolsProtocol):
+class Connection(BoundedProtocol):
     """A connection that tells its client before it is closed.
 
     uvicorn, when it stops, closes idle connections at once, and a request that was just being sent on one gets no answer
@@ -85,24 +86,21 @@ class Connection(HttpToolsProtocol):
         front = config.loaded_app
         self._direct: Mapping[bytes, HotEndpoint] = front.direct if isinstance(front, Front) else {}
         self._wire = front.wire if isinstance(front, Front) else Wire()
+        if isinstance(front, Front):
+            self.complaints = front.complaints
         #: Since when (of the loop's clock) it has been idle after a direct reply, and what looks after that.
         self._idle_since = math.inf
         self._watch: asyncio.TimerHandle | None = None
 
     # Requests
 
-    def on_message_begin(self) -> None:
-        """Begin with nothing; what else uvicorn begins with, `_go_on` makes where it is needed."""
-        self.url = b""
-        self.expect_100_continue = False
-        self.headers = []
-
     def on_headers_complete(self) -> None:
         """Ask a hot endpoint directly, or go uvicorn's way."""
+        super().on_headers_complete()
         path, _, query = self.url.partition(b"?")
         endpoint = self._direct.get(path)
         if endpoint is None or not self._begin(endpoint, query):
-            self._go_on()
+            self.go_on()
 
     def _begin(self, endpoint: HotEndpoint, query: bytes) -> bool:
         """Ask a hot endpoint directly, where that is all there is to the request."""
@@ -126,14 +124,6 @@ class Connection(HttpToolsProtocol):
         self.cycle = view  # type: ignore[assignment]
         return True
 
-    def _go_on(self) -> None:
-        """Go uvicorn's way with the request, from where it would have begun."""
-        url, headers, expects = self.url, self.headers, self.expect_100_continue
-        super().on_message_begin()
-        self.url, self.expect_100_continue = url, expects
-        self.headers += headers  # the scope has this very list
-        super().on_headers_complete()
-
     def write_reply(self, reply: Reply, *, keep_alive: bool) -> None:
         """Send a whole reply, and go on to the next request."""
         defaults = self.server_state.default_headers
@@ -148,11 +138,6 @@ class Connection(HttpToolsProtocol):
         self._idle_since = self.loop.time()
         if self._watch is None:
             self._watch = self.loop.call_at(self._idle_since + self.timeout_keep_alive, self._close_idle)
-
-    def on_message_complete(self) -> None:
-        """The end of a request; of one that was begun directly nothing is waited for."""
-        if not isinstance(self.cycle, _View):
-            super().on_message_complete()
 
     def _unset_keepalive_if_required(self) -> None:
         """It is not idle any more."""

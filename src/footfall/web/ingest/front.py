@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Mapping
 
 from starlette.applications import Starlette
@@ -9,9 +10,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from footfall.auth import Passwords
 from footfall.telemetry.ledger import Ledger
+from footfall.telemetry.repeated import Repeated
 from footfall.web.ingest.count import HotEndpoint
 from footfall.web.replies import Wire
 from footfall.web.request_ids import Accompanied
+
+_log = logging.getLogger(__name__)
 
 
 class Front:
@@ -27,6 +31,8 @@ class Front:
         self.app = app
         #: Whether nobody but this process can reach its store.
         self.is_in_memory = is_in_memory
+        #: What is logged of bad requests, over all connections.
+        self.complaints = Repeated(_log)
         #: The hot endpoints that a connection may ask directly, by path, and how their replies are sent.
         self.wire = Wire()
         self.direct = {path.encode(): endpoint for path, endpoint in hot.items() if isinstance(endpoint, HotEndpoint)}
