@@ -111,9 +111,10 @@ class Client:
             raise BadInput("token", "a token as `footfall token create` prints it: letters, digits and . _ - alone")
         self.stats = Stats()
         self._address = f"{url.rstrip('/')}/api/v1/sites/{site}/views"
-        self._http = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"}, timeout=timeout, transport=transport
-        )
+        self._token = token
+        self._timeout = timeout
+        self._transport = transport
+        self._http = self._make_http()
         self._drain_seconds = drain_seconds
         self._monotonic = monotonic
         self._wall = wall
@@ -123,7 +124,15 @@ class Client:
         self._sending: asyncio.Task[None] | None = None
         self._has_warned = False
 
+    def _make_http(self) -> httpx.AsyncClient:
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        return httpx.AsyncClient(headers=headers, timeout=self._timeout, transport=self._transport)
+
     async def __aenter__(self) -> Self:
+        if self._is_closing:  # it has been used before, perhaps in another loop
+            self._http = self._make_http()
+            self._arrived = asyncio.Event()
+            self._is_closing = False
         self._sending = asyncio.get_running_loop().create_task(self._send_all(), name="footfall-client")
         return self
 

@@ -88,12 +88,14 @@ def sent_by_a_robot(candidate: Candidate, dependencies: Dependencies) -> DropRea
 
 
 def fetched_ahead(candidate: Candidate, _dependencies: Dependencies) -> DropReason | None:
-    """A browser that loads a page before anybody asks for it (Sec-Purpose, and the older names Purpose and X-Moz)."""
-    headers = candidate.headers
+    """A browser that loads a page before anybody asks for it."""
+    return DropReason.PREFETCH if is_fetched_ahead(candidate.headers) else None
+
+
+def is_fetched_ahead(headers: Headers) -> bool:
+    """Whether a browser says so (Sec-Purpose, and the older names Purpose, X-Moz and X-Purpose)."""
     purpose = headers.get(b"sec-purpose") or headers.get(b"purpose") or headers.get(b"x-moz") or headers.get(b"x-purpose")
-    if purpose and any(word in purpose.lower() for word in (b"prefetch", b"prerender", b"preview")):
-        return DropReason.PREFETCH
-    return None
+    return purpose is not None and any(word in purpose.lower() for word in (b"prefetch", b"prerender", b"preview"))
 
 
 def asks_for_privacy(candidate: Candidate, _dependencies: Dependencies) -> DropReason | None:

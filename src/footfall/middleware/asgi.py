@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from footfall.headers import headers_of
-from footfall.intake.addresses import Addresses
-from footfall.middleware.sinks import MAX_UNDER_WAY, ClientSink, LocalSink, Shown, Sink, is_page
+from footfall.middleware.sinks import PATH_CHARACTERS, RunningSink, Shown, is_page, sink_maker
 from footfall.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -24,83 +24,93 @@ class FootfallMiddleware:
 
     `site` is what they count for; without it the Host header says, as far as it names one of the settings' sites. Views go into
     the store that `settings` name (the process's FOOTFALL_… settings where none are given), or through `client` to a server.
-    It begins and drains with the application's lifespan, or with the first request where the server has none.
+    It begins and drains with the application's lifespan. Where that is not started, it begins with the first page, and warns.
     """
 
     def __init__(
         self, app: ASGIApp, *, site: str | None = None, settings: Settings | None = None, client: Client | None = None
     ) -> None:
         self._app = app
-        given = settings or load_settings()
-        self._sink: Sink
-        if client is not None:
-            self._sink = ClientSink(client, Addresses(given.trusted_proxies, given.client_address_header))
-        else:
-            self._sink = LocalSink(given, site)
-        self._begun: asyncio.Task[bool] | None = None
-        self._early = 0
+        self._make_sink = sink_maker(settings or load_settings(), site, None if client is None else lambda: client)
+        self._running: RunningSink | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI interface."""
         if scope["type"] == "lifespan":
-            await self._app(scope, receive, self._with_lifespan(send))
-        elif scope["type"] == "http":
+            await self._live(scope, receive, send)
+        elif scope["type"] == "http" and scope["method"] == "GET":
             await self._answer(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        shown = _shown(scope)  # before the application changes it
         shows_page = False
 
         async def watch(message: Message) -> None:
             nonlocal shows_page
             if message["type"] == "http.response.start":
                 lower = {bytes(name).lower(): bytes(value) for name, value in message.get("headers", ())}
-                shows_page = is_page(scope["method"], message["status"], lower.get(b"content-type", b""))
+                shows_page = is_page(message["status"], lower.get(b"content-type", b""))
             await send(message)
 
         await self._app(scope, receive, watch)
         if shows_page:
-            self._count(_shown(scope))
+            self._count(shown)
 
     def _count(self, shown: Shown) -> None:
-        """Count a page, once the sink has begun; whoever asked for the page does not wait for that."""
-        if self._begun is not None and self._begun.done():
-            if self._begun.result():
-                self._sink.count(shown)
-            return
-        self._early += 1
-        if self._early <= MAX_UNDER_WAY:  # a store that takes long to open must not fill the memory meanwhile
-            begun = self._begin()
-            begun.add_done_callback(lambda task: self._sink.count(shown) if not task.cancelled() and task.result() else None)
+        loop = asyncio.get_running_loop()
+        if self._running is None:
+            _log.warning(
+                "the application's lifespan was not started, so views may be lost: run it with a server that starts it, add this "
+                "middleware to the outermost application, and in tests write `with TestClient(app)`"
+            )
+            self._running = RunningSink(self._make_sink, loop)
+        if self._running.loop is loop:  # a test client without its lifespan has a loop for each request
+            self._running.count(shown)
 
-    def _begin(self) -> asyncio.Task[bool]:
-        if self._begun is None:
-            self._begun = asyncio.get_running_loop().create_task(self._start(), name="footfall-middleware")
-        return self._begun
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Begin and drain with the application; for one that knows no lifespan, as Django's, answer the server in its place."""
+        is_known = False
 
-    async def _start(self) -> bool:
-        try:
-            await self._sink.start()
-        except Exception as error:  # the application must run whatever the store does
-            _log.error("pages are not counted: %s", error)
-            return False
-        return True
+        async def listen() -> Message:
+            nonlocal is_known
+            is_known = True
+            return await receive()
 
-    def _with_lifespan(self, send: Send) -> Send:
         async def watch(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
-                await self._begin()
-            elif message["type"].startswith("lifespan.shutdown.") and self._begun is not None and await self._begun:
-                await self._sink.stop()
+                self._running = RunningSink(self._make_sink, asyncio.get_running_loop())
+                await self._running.started()
+            elif message["type"].startswith("lifespan.shutdown."):
+                await self._end()
             await send(message)
 
-        return watch
+        try:
+            try:
+                await self._app(scope, listen, watch)
+            except Exception as error:
+                if is_known:
+                    raise
+                _log.debug("the application knows no lifespan: %s", error)
+            if not is_known:
+                await receive()
+                await watch({"type": "lifespan.startup.complete"})
+                await receive()
+                await watch({"type": "lifespan.shutdown.complete"})
+        finally:
+            await self._end()  # also where the application ended without a word
+
+    async def _end(self) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            await running.stop()
 
 
 def _shown(scope: Scope) -> Shown:
+    """What was asked for. Servers that don't say how the path was written give it decoded."""
     raw = scope.get("raw_path")
-    path = raw.decode("latin-1") if raw else scope["path"]
+    path = raw.decode("latin-1") if raw else quote(scope["path"], safe=PATH_CHARACTERS, errors="replace")
     query = scope.get("query_string", b"").decode("latin-1")
     client = scope.get("client")
     return Shown(f"{path}?{query}" if query else path, headers_of(list(scope["headers"])), client[0] if client else "")

@@ -9,16 +9,19 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from footfall.composition import FIRST_LOOK_SECONDS, CountingCore
 from footfall.counting.recording import Recorder
-from footfall.errors import FootfallError
+from footfall.errors import BadInput, FootfallError
 from footfall.headers import Headers
 from footfall.intake.addresses import Addresses
 from footfall.intake.pages import is_asset
+from footfall.intake.request import is_fetched_ahead
 from footfall.model import Drop, DropReason
 from footfall.settings import Settings
+from footfall.settings.values import site_name
 from footfall.stores import open_configured
 from footfall.telemetry.ledger import Ledger
 
@@ -31,6 +34,9 @@ _log = logging.getLogger(__name__)
 #: Views that may wait to be counted at the same time; beyond it they are not counted, and that is logged.
 MAX_UNDER_WAY = 10_000
 
+#: What stands in a path as it is; all else is percent-encoded (RFC 3986, 3.3).
+PATH_CHARACTERS = "/:@!$&'()*+,;=~"
+
 _PAGE_TYPES = (b"text/html", b"application/xhtml+xml")
 
 
@@ -42,21 +48,16 @@ class Shown(NamedTuple):
     peer: str
 
 
-def is_page(method: str, status: int, content_type: bytes) -> bool:
-    """Whether a response is a page: HTML, in answer to a GET, and neither an error nor empty."""
-    return (
-        method == "GET"
-        and 200 <= status <= 299
-        and status not in (204, 205)
-        and content_type.strip().lower().startswith(_PAGE_TYPES)
-    )
+def is_page(status: int, content_type: bytes) -> bool:
+    """Whether a response to a GET is a page: HTML, and neither an error nor empty."""
+    return 200 <= status <= 299 and status not in (204, 205) and content_type.strip().lower().startswith(_PAGE_TYPES)
 
 
 class Sink(Protocol):
     """Where views go."""
 
     async def start(self) -> None:
-        """Begin. Raises FootfallError where it can't."""
+        """Begin. May fail."""
         ...
 
     def count(self, shown: Shown) -> None:
@@ -68,12 +69,53 @@ class Sink(Protocol):
         ...
 
 
+class RunningSink:
+    """A sink from its start to its end, in one event loop. What is counted while it starts waits, within bounds."""
+
+    def __init__(self, make_sink: Callable[[], Sink], loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._make_sink = make_sink
+        self._sink: Sink | None = None
+        self._early = 0
+        self._starting = loop.create_task(self._start(), name="footfall-middleware")
+
+    async def _start(self) -> None:
+        try:
+            sink = self._make_sink()
+            await sink.start()
+        except FootfallError as error:  # the application must run whatever the store does
+            _log.error("pages are not counted: %s", error)
+        except Exception:
+            _log.exception("pages are not counted")
+        else:
+            self._sink = sink
+
+    async def started(self) -> None:
+        """Return when the sink has started, or could not."""
+        await self._starting
+
+    def count(self, shown: Shown) -> None:
+        """Count a page, in the loop's own thread. Never waits, never raises."""
+        if self._starting.done():
+            if self._sink is not None:
+                self._sink.count(shown)
+        elif self._early < MAX_UNDER_WAY:  # a store that takes long to open must not fill the memory until then
+            self._early += 1
+            self._starting.add_done_callback(lambda _started: self.count(shown))
+
+    async def stop(self) -> None:
+        """Wait for what is under way, and let go."""
+        await self._starting
+        if self._sink is not None:
+            await self._sink.stop()
+
+
 class LocalSink:
     """Counts into the store that `settings` name; for `site`, or for the site that the Host header names."""
 
     def __init__(self, settings: Settings, site: str | None) -> None:
         self._settings = settings
-        self._site = site.lower() if site else None
+        self._site = site
         self._under_way: set[asyncio.Task[None]] = set()
         self._has_warned = False
         self._stack = contextlib.AsyncExitStack()
@@ -143,8 +185,7 @@ class ClientSink:
 
     def count(self, shown: Shown) -> None:
         headers = shown.headers
-        purpose = headers.get(b"sec-purpose") or headers.get(b"purpose") or headers.get(b"x-moz") or b""
-        if b"prefetch" in purpose.lower() or b"prerender" in purpose.lower():
+        if is_fetched_ahead(headers):
             return
         self._client.count(
             shown.path,
@@ -152,7 +193,23 @@ class ClientSink:
             user_agent=headers.get(b"user-agent", b"").decode("latin-1"),
             ip=self._addresses.client(shown.peer, headers),
             language=headers.get(b"accept-language", b"").decode("latin-1")[:100],
+            campaign=shown.path.partition("?")[2],
         )
 
     async def stop(self) -> None:
         await self._client.close()
+
+
+def sink_maker(settings: Settings, site: str | None, client: Callable[[], Client] | None) -> Callable[[], Sink]:
+    """What makes a middleware's sinks: through a client where one is made, else into the store. Raises BadInput."""
+    if client is not None:
+        make_client = client
+        addresses = Addresses(settings.trusted_proxies, settings.client_address_header)
+        return lambda: ClientSink(make_client(), addresses)
+    if site is None:
+        return lambda: LocalSink(settings, None)
+    try:
+        name = site_name(site)
+    except ValueError as error:
+        raise BadInput("site", str(error)) from None
+    return lambda: LocalSink(settings, name)

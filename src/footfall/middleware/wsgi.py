@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from footfall.intake.addresses import Addresses
-from footfall.middleware.sinks import MAX_UNDER_WAY, ClientSink, LocalSink, Shown, Sink, is_page
+from footfall.middleware.sinks import PATH_CHARACTERS, RunningSink, Shown, Sink, is_page, sink_maker
 from footfall.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -43,25 +42,23 @@ class FootfallWSGIMiddleware:
         client: Callable[[], Client] | None = None,
     ) -> None:
         self._app = app
-        given = settings or load_settings()
-
-        def sink() -> Sink:
-            if client is None:
-                return LocalSink(given, site)
-            return ClientSink(client(), Addresses(given.trusted_proxies, given.client_address_header))
-
-        self._make_sink = sink
+        self._make_sink = sink_maker(settings or load_settings(), site, client)
         self._worker: _Worker | None = None
         self._lock = threading.Lock()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """The WSGI interface (PEP 3333)."""
-        watch = _Watch(environ["REQUEST_METHOD"], start_response)
-        return _Counted(self._app(environ, watch.start_response), lambda: self._count(environ) if watch.shows_page else None)
+        if environ["REQUEST_METHOD"] != "GET":
+            return self._app(environ, start_response)
+        shown = _shown(environ)  # before the application changes it, as Django writes PATH_INFO in another encoding
+        watch = _Watch(start_response)
+        body = self._app(environ, watch.start_response)
+        counted = _CountedSized if hasattr(body, "__len__") else _Counted
+        return counted(body, lambda: self._count(shown) if watch.shows_page else None)
 
-    def _count(self, environ: Environ) -> None:
+    def _count(self, shown: Shown) -> None:
         try:
-            self._running().count(_shown(environ))
+            self._running().count(shown)
         except Exception:
             _log.exception("a view could not be counted")
 
@@ -83,48 +80,27 @@ class FootfallWSGIMiddleware:
 
 
 class _Worker:
-    """An event loop in a thread, and the sink that lives there."""
+    """A thread with an event loop, and the sink that runs there."""
 
     def __init__(self, make_sink: Callable[[], Sink]) -> None:
         self.process = os.getpid()
-        self._make_sink = make_sink
         self._loop = asyncio.new_event_loop()
-        self._sink: Sink | None = None
-        self._ready: asyncio.Future[bool] = self._loop.create_future()
+        self._running = RunningSink(make_sink, self._loop)
         self._thread = threading.Thread(target=self._run, name="footfall-middleware", daemon=True)
-        self._early = 0
         self._thread.start()
         _at_end(self.stop)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.create_task(self._start())
         try:
             self._loop.run_forever()
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
         finally:
             self._loop.close()
 
-    async def _start(self) -> None:
-        try:
-            self._sink = self._make_sink()
-            await self._sink.start()
-        except Exception as error:  # the application must run whatever the store does
-            _log.error("pages are not counted: %s", error)
-            self._sink = None
-        self._ready.set_result(self._sink is not None)
-
     def count(self, shown: Shown) -> None:
         """Count a page. Never waits."""
-        self._loop.call_soon_threadsafe(self._count, shown)
-
-    def _count(self, shown: Shown) -> None:
-        if self._ready.done():
-            if self._sink is not None:
-                self._sink.count(shown)
-        elif self._early < MAX_UNDER_WAY:  # a store that takes long to open must not fill the memory meanwhile
-            self._early += 1
-            self._ready.add_done_callback(lambda _ready: self._count(shown))
+        self._loop.call_soon_threadsafe(self._running.count, shown)
 
     def stop(self) -> None:
         """Wait for what is under way, and end the thread."""
@@ -134,10 +110,8 @@ class _Worker:
         self._thread.join(STOP_SECONDS)
 
     async def _end(self) -> None:
-        await self._ready
         try:
-            if self._sink is not None:
-                await self._sink.stop()
+            await self._running.stop()
         finally:
             self._loop.stop()
 
@@ -161,15 +135,14 @@ def _at_end(stop: Callable[[], None]) -> None:
 class _Watch:
     """Looks at the start of a response."""
 
-    def __init__(self, method: str, start_response: StartResponse) -> None:
+    def __init__(self, start_response: StartResponse) -> None:
         self.shows_page = False
-        self._method = method
         self._start_response = start_response
 
     def start_response(self, status: str, headers: list[tuple[str, str]], *rest: Any) -> Callable[[bytes], object]:
         lower: Mapping[str, str] = {name.lower(): value for name, value in headers}
         code = int(status[:3]) if status[:3].isdecimal() else 0
-        self.shows_page = is_page(self._method, code, lower.get("content-type", "").encode("latin-1", "replace"))
+        self.shows_page = is_page(code, lower.get("content-type", "").encode("latin-1", "replace"))
         return self._start_response(status, headers, *rest)
 
 
@@ -184,7 +157,7 @@ class _Counted:
         return iter(self._body)
 
     def __getattr__(self, name: str) -> Any:
-        # What a server looks for in its own kinds of bodies: a file's descriptor, a length.
+        # What a server looks for in its own kinds of bodies, as a file's descriptor.
         return getattr(self._body, name)
 
     def close(self) -> None:
@@ -196,7 +169,15 @@ class _Counted:
             self._counts()
 
 
+class _CountedSized(_Counted):
+    """The same with a length: of a body of one part servers know by it how long it is."""
+
+    def __len__(self) -> int:
+        return len(self._body)  # type: ignore[arg-type]  # it has one, or another class would be here
+
+
 def _shown(environ: Environ) -> Shown:
+    """What was asked for. Never raises: it is read before the application runs."""
     path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "") or "/"
     query = environ.get("QUERY_STRING", "")
     headers = {
@@ -204,6 +185,11 @@ def _shown(environ: Environ) -> Shown:
         for name, value in environ.items()
         if name.startswith("HTTP_")
     }
-    # PEP 3333: paths are bytes shown as latin-1; what they are in UTF-8 is for `page_of`, which takes percent-encoding.
-    quoted = quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~")
+    # PEP 3333: paths are bytes shown as latin-1; what they are in UTF-8 is for `page_of`, which takes percent-encoding. A path
+    # that is no latin-1 was decoded by something in front of us.
+    try:
+        raw = path.encode("latin-1")
+    except UnicodeEncodeError:
+        raw = path.encode("utf-8", "replace")
+    quoted = quote(raw, safe=PATH_CHARACTERS)
     return Shown(f"{quoted}?{query}" if query else quoted, headers, environ.get("REMOTE_ADDR", ""))
