@@ -29,3 +29,7 @@ def __getattr__(name: str) -> Any:
     if name in modules:
         return getattr(import_module(modules[name]), name)
     raise AttributeError(f"module 'footfall' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

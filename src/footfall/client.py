@@ -23,6 +23,7 @@ import httpx
 import msgspec
 
 from footfall.errors import BadInput
+from footfall.settings.values import site_name
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class Client:
 
     ``async with Client("https://footfall.example.com", token, "example.com") as client: client.count("/page")``. At its end it
     waits at most `drain_seconds` for what is left. `transport` is httpx's, for tests and proxies. Raises BadInput for what can't
-    be a token.
+    be a URL, a token or a site.
     """
 
     def __init__(
@@ -109,8 +110,12 @@ class Client:
         token = token.strip()
         if not _TOKEN.fullmatch(token):  # httpx would show it in an error, and we in a log
             raise BadInput("token", "a token as `footfall token create` prints it: letters, digits and . _ - alone")
+        try:
+            self._site = site_name(site)
+        except ValueError as error:
+            raise BadInput("site", str(error)) from None
         self.stats = Stats()
-        self._address = f"{url.rstrip('/')}/api/v1/sites/{site}/views"
+        self._address = f"{_server(url)}/api/v1/sites/{self._site}/views"
         self._token = token
         self._timeout = timeout
         self._transport = transport
@@ -235,12 +240,26 @@ class Client:
                 is_taken = reply.status_code in (200, 202)
                 if is_taken and self._note(reply):
                     return
-                self._warn(f"status {reply.status_code}" + (", but not a Footfall server's reply" if is_taken else ""))
                 if not is_taken and reply.status_code < 500 and reply.status_code not in (408, 425, 429):
-                    self._give_up(len(batch), f"the server refuses them with status {reply.status_code}")
+                    self._give_up(len(batch), self._refusal(reply))
                     return
+                self._warn(f"status {reply.status_code}" + (", but not a Footfall server's reply" if is_taken else ""))
             await asyncio.sleep(pause * random.uniform(0.5, 1))
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _refusal(self, reply: httpx.Response) -> str:
+        """Why a server takes no view of this client, and what to do."""
+        status = reply.status_code
+        is_ours = reply.headers.get("content-type", "").startswith("application/problem+json")
+        if status == 401 and is_ours:
+            return "the token is not valid; `footfall token create` makes one"
+        if status == 403 and is_ours:
+            return f"the token is not for this site; it needs the scope write:{self._site}"
+        if status == 404 and is_ours:
+            return f"the server has no site {self._site}; add it there, or correct the name"
+        if 300 <= status <= 399:
+            return f"the server is at another address (status {status}); correct the URL"
+        return f"status {status}" + ("" if is_ours else ", and not as a Footfall server answers; check the URL")
 
     def _dated(self, each: _Waiting, now: float) -> dict[str, Any]:
         """A view as it is sent: with its own time where it has waited."""
@@ -271,6 +290,20 @@ class Client:
         if not self._has_warned:
             self._has_warned = True
             _log.warning("views wait for the Footfall server (%s)", why)
+
+
+def _server(url: str) -> str:
+    """A server's address without a slash at its end. Raises BadInput."""
+    url = url.strip()
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, TypeError):
+        parsed = httpx.URL()
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise BadInput("url", "write the server's address with its scheme, as in https://footfall.example.com")
+    if parsed.userinfo or parsed.query or parsed.fragment:  # a password there would take the place of the token
+        raise BadInput("url", "write the server's address alone, without a user, a password or a query")
+    return url.rstrip("/")
 
 
 def _text(value: object, most: int = MAX_FIELD_LENGTH) -> str:

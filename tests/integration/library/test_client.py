@@ -147,14 +147,47 @@ async def test_a_view_is_given_up_before_its_id_is_forgotten(app: InProcess) -> 
     assert (await total(app), client.stats.given_up) == (0, 1)
 
 
-async def test_a_token_that_may_not_is_told_and_not_tried_again(app: InProcess, caplog: pytest.LogCaptureFixture) -> None:
-    """With the status, and never the token."""
-    transport = Faulty(app)
-    async with counting(app, transport, token="ff_wrong-token") as client:
-        client.count("/")
-    assert (client.stats.given_up, transport.requests) == (1, 1)
-    assert "401" in caplog.text
-    assert "ff_wrong-token" not in caplog.text
+async def test_what_the_server_never_takes_is_given_up_with_its_reason(app: InProcess, caplog: pytest.LogCaptureFixture) -> None:
+    """A wrong token, one for another site, a site that is not there, another kind of server: each is told apart, once."""
+    reading = (await app.token(f"read:{SITE}"))["authorization"].removeprefix("Bearer ")
+    admin = (await app.token("admin"))["authorization"].removeprefix("Bearer ")
+    for token, site, refusal, reason in (
+        ("ff_wrong-token", SITE, None, "the token is not valid"),
+        (reading, SITE, None, f"it needs the scope write:{SITE}"),
+        (admin, "nosuch.example", None, "the server has no site nosuch.example"),
+        (admin, SITE, 404, "status 404, and not as a Footfall server answers"),
+        (admin, SITE, 401, "status 401, and not as a Footfall server answers"),
+        (admin, SITE, 301, "the server is at another address"),
+    ):
+        transport = Faulty(app)
+        transport.refuse = [refusal] if refusal else []
+        caplog.clear()
+        async with Client("http://footfall.example", token, site, transport=transport) as client:
+            client.count("/")
+        assert (client.stats.given_up, transport.requests) == (1, 1)
+        assert [record.getMessage() for record in caplog.records if reason in record.getMessage()] == [caplog.messages[-1]]
+        assert token not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        *(
+            (url, "with its scheme, as in https://")
+            for url in ("footfall.example", "localhost:8000", "", "https://", "ftp://a", "/x")
+        ),
+        *(
+            (url, "alone")
+            for url in ("https://a:b@footfall.example", "https://footfall.example/?a=b", "https://footfall.example#a")
+        ),
+    ],
+)
+def test_what_is_no_address_of_a_server_is_refused(url: str, reason: str) -> None:
+    """At once, before any view is taken; so is what can't be a site."""
+    with pytest.raises(BadInput, match=f"url: .*{reason}"):
+        Client(url, "a-token", SITE)
+    with pytest.raises(BadInput, match="site: write a host name alone"):
+        Client("https://footfall.example/sub/", "a-token", "https://example.com")
 
 
 async def test_the_queue_has_an_end(app: InProcess) -> None:

@@ -1,0 +1,5 @@
+from fastapi import FastAPI
+from footfall import FootfallMiddleware
+
+app = FastAPI()
+app.add_middleware(FootfallMiddleware, site="example.com")
