@@ -42,6 +42,7 @@ _VERSION = "--version"
 
 def main() -> NoReturn:
     """Run the command line; what the installed `footfall` calls."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # whatever a page is called, and whatever the terminal can write
             stream.reconfigure(errors="backslashreplace")
@@ -55,7 +56,7 @@ def main() -> NoReturn:
         _fail(f"{path}: {message[:1].lower()}{message[1:]}; see {path} --help", 2)
     except FootfallError as error:
         _fail(f"footfall: {error}")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # the latter at a prompt
         raise SystemExit(130) from None
     except OSError as error:  # a store's and a log's are ours by now: what is left is our own output, as on a full disk
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -100,6 +101,20 @@ def _fail(line: str, status: int = 1) -> NoReturn:
     name, colon, rest = line.partition(":")
     say(console(stderr=True), (name + colon, "bold red"), rest)
     raise SystemExit(status)
+
+
+def _open_closed_streams() -> None:
+    """Where a standard stream is closed, put /dev/null there: else the next file that is opened, as the store's, is taken for it.
+
+    What is read from standard input looks at `sys.stdin`, which stays None: nobody can have answered there.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: this one
+    sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115 - open as long as the process
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
 
 
 def _interrupt(_signum: int, _frame: object) -> NoReturn:

@@ -6,11 +6,14 @@ control character comes out as its escape, and nothing is taken for markup.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 from rich.text import Text
+
+from footfall.errors import BadInput
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -52,6 +55,30 @@ def shown(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def read_line(field: str) -> str:
+    """A line of standard input without its end, in UTF-8. Raises BadInput naming `field` where there is none."""
+    if sys.stdin is None:  # so Python has it where a service or a launcher started us without one
+        raise BadInput(field, "standard input is closed, so it can't be read from there")
+    line = sys.stdin.buffer.readline()
+    if not line:
+        raise BadInput(field, "standard input is empty, so it can't be read from there")
+    try:
+        return line.decode().rstrip("\r\n")
+    except UnicodeError:
+        raise BadInput(field, "what standard input has is not UTF-8") from None
+
+
+def agrees(question: str, option: str) -> bool:
+    """Whether somebody says yes to a question. Raises BadInput naming the option that agrees, where nobody can be asked."""
+    out = console(stderr=True)
+    out.print(Text(f"{shown(question)} [y/N]: "), end="", soft_wrap=True)
+    try:
+        return read_line(option).strip().lower() in ("y", "yes")
+    except BadInput:
+        out.print()
+        raise BadInput(option, "nobody can answer, for standard input is closed or empty; give this option to agree") from None
 
 
 def window_words(seconds: int) -> str:

@@ -65,6 +65,8 @@ def _shown(piece: bytes) -> bytes:
 @contextlib.contextmanager
 def _opened(output: Path | None) -> Iterator[BinaryIO]:
     if output is None:
+        if sys.__stdout__ is None:
+            raise BadInput("--output", "standard output is closed; name a file")
         try:
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()

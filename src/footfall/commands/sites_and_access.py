@@ -23,7 +23,7 @@ from footfall.rules import RETENTION_RULES, Rules
 from footfall.settings import PREFIX, Settings
 from footfall.settings.values import duration_words, whole_seconds
 from footfall.stores import Store
-from footfall.terminal import console, say
+from footfall.terminal import agrees, console, read_line, say
 
 RULES = {field.name: field for field in msgspec.structs.fields(Rules)}
 _RULES_HELP = f"Any of {', '.join(RULES)}; an empty value: the settings' again."
@@ -114,7 +114,7 @@ def remove_site(
     settings = settings_with(store=store)
     name = read_site(site)
     what = f"page {page} of {name}" if page else name
-    if not yes and not typer.confirm(f"Remove {what} and all its views for ever?", err=True):
+    if not yes and not agrees(f"Remove {what} and all its views?", "--yes"):
         raise typer.Exit(1)
 
     async def run(opened: Store) -> None:
@@ -244,10 +244,10 @@ def revoke_share(id: IdArgument, store: StoreOption = None) -> None:
 def set_password(store: StoreOption = None) -> None:
     """Set the password of the dashboard. It is asked for twice, or read from standard input."""
     settings = settings_with(store=store)
-    if sys.stdin.isatty():
+    if sys.stdin is not None and sys.stdin.isatty():
         password = typer.prompt("New password", hide_input=True, confirmation_prompt="Once more", err=True)
     else:
-        password = sys.stdin.readline().rstrip("\n")
+        password = read_line("password")
     if len(password) < MIN_PASSWORD_LENGTH:
         raise BadInput("password", f"write at least {MIN_PASSWORD_LENGTH} characters")
 

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import datetime
 import random
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Annotated
@@ -39,7 +38,7 @@ from footfall.reading.live import Event, Live
 from footfall.reading.shared_reads import Reads
 from footfall.rules import Rules
 from footfall.stores import Store
-from footfall.terminal import console, page_lines, say, shown, views_words, window_words
+from footfall.terminal import console, page_lines, read_line, say, shown, views_words, window_words
 
 #: The bars' height in lines, each of eight steps.
 BAR_LINES = 5
@@ -165,7 +164,7 @@ def _token(file: str | None) -> str | None:
     if file is None:
         return None
     try:
-        text = sys.stdin.readline() if file == "-" else Path(file).expanduser().read_text("ascii")
+        text = read_line("--token-file") if file == "-" else Path(file).expanduser().read_text("ascii")
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or "it is no text"
         raise BadInput("--token-file", f"can't be read ({reason}); name a file with a token in it") from None

@@ -89,7 +89,9 @@ def lock(descriptor: int) -> bool:
 
 @contextlib.contextmanager
 def _standard_input() -> Iterator[io.BufferedReader]:
-    """Standard input, whatever it was replaced by, with a `peek`; left open."""
+    """Standard input, whatever it was replaced by, with a `peek`; left open. Raises BadInput."""
+    if sys.stdin is None:
+        raise BadInput("log", "standard input is closed; name a file")
     file = io.BufferedReader(cast("Any", sys.stdin.buffer))
     try:
         yield file

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +28,10 @@ _HARMLESS = re.compile(r"[A-Za-z0-9 .,_+-]{1,40}", re.ASCII)
 #: Kubernetes writes these into every pod beside a Service that is named "footfall". Nobody meant them as settings.
 _SERVICE_LINK = re.compile(r"FOOTFALL_(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)")
 _SERVICE_LINK_PORT = re.compile(r"(?:tcp|udp|sctp)://")
+
+
+#: What a name of the environment has not, as in `FOOTFALL-PORT` or `$env:FOOTFALL_PORT`.
+_ODD_NAME = re.compile(r"[^A-Za-z0-9_]")
 
 
 class _Given(NamedTuple):
@@ -66,16 +71,30 @@ def load_settings(
 
 
 def read_dotenv(path: Path = Path(".env")) -> dict[str, str]:
-    """The names and values in a `.env` file, taken literally; none where there is no such file. Raises SettingError."""
+    """The names and values in a `.env` file, taken literally; none where there is no such file.
+
+    Raises SettingError, also for a line that can't be read: a setting may stand in it.
+    """
     try:
         if not path.is_file():
             return {}
-        from dotenv import dotenv_values  # only where there is something to read: it keeps every other start short
-
-        with path.open(encoding="utf-8-sig") as lines:
-            return {name: value or "" for name, value in dotenv_values(stream=lines, interpolate=False).items()}
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeError) as error:
         raise SettingError(str(path), f"can't be read ({_reason(error)}); make it a readable UTF-8 file, or remove it") from None
+    from dotenv.parser import parse_stream  # only where there is something to read: it keeps every other start short
+
+    found: dict[str, str] = {}
+    for line in parse_stream(StringIO(text)):
+        name = line.key or ""
+        if line.error or (line.value is None and name.upper().startswith(PREFIX)):
+            written = line.original.string
+            number = line.original.line + written[: len(written) - len(written.lstrip())].count(
+                "\n"
+            )  # blank lines are part of it
+            raise SettingError(str(path), f"line {number} can't be read; write NAME=VALUE, and close a quote that is opened")
+        if name:
+            found[name] = line.value or ""
+    return found
 
 
 def unknown_settings(environ: Mapping[str, str] | None = None, dotenv: Mapping[str, str] | None = None) -> list[str]:
@@ -88,7 +107,8 @@ def unknown_settings(environ: Mapping[str, str] | None = None, dotenv: Mapping[s
     known = [setting_name(field) + suffix for field in Settings.model_fields for suffix in ("", FILE_SUFFIX)]
     warnings = []
     for name in sorted({*environ, *dotenv}):
-        if not name.upper().startswith(PREFIX) or name in known or _SERVICE_LINK.fullmatch(name):
+        is_meant = name.upper().startswith(PREFIX) or (_ODD_NAME.search(name) and "FOOTFALL" in name.upper())
+        if not is_meant or name in known or _SERVICE_LINK.fullmatch(name):
             continue
         from difflib import get_close_matches  # only where there is a warning to write
 

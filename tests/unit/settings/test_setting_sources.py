@@ -58,6 +58,36 @@ def test_an_env_file_that_cant_be_read_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("FOOTFALL_SITES: a.example", 1),
+        ("FOOTFALL_SITES:a.example", 1),
+        ("FOOTFALL_SITES", 1),
+        (f"FOOTFALL_PORT=1\n\n\r\n  FOOTFALL_STORE='redis://:{SECRET}@h", 4),
+        (f'# a comment\nA="1\n2"\n\nFOOTFALL_STORE="{SECRET}\nFOOTFALL_PORT=1\n', 5),
+        (f"FOOTFALL_STORE='{SECRET}\nFOOTFALL_INSTANCE='web'\n", 1),
+        ("set FOOTFALL_PORT=1", 1),
+        ("A=1\rB 2", 2),
+    ],
+)
+def test_a_line_of_an_env_file_that_cant_be_read_is_named(tmp_path: Path, text: str, number: int) -> None:
+    """By its number, for what stands in it may be a secret; it is not passed over, for it may be a setting."""
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(text)
+    for read in (lambda: load_settings({}, {}, dotenv), lambda: read_dotenv(dotenv)):
+        with pytest.raises(SettingError, match=rf"\.env: line {number} can't be read; write NAME=VALUE") as raised:
+            read()
+        assert SECRET not in str(raised.value)
+
+
+def test_lines_for_others_in_an_env_file_are_left_to_them(tmp_path: Path) -> None:
+    """A name without a value, text in quotes, lines in another order: what can be read is no fault."""
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("OTHER\nA = 'x y' # why\n\nB=\nexport FOOTFALL_PORT=81\n")
+    assert read_dotenv(dotenv) == {"OTHER": "", "A": "x y", "B": "", "FOOTFALL_PORT": "81"}
+
+
+@pytest.mark.parametrize(
     ("field", "text", "value"),
     [
         ("store", "redis://:pw@h\n", "redis://:pw@h"),
@@ -166,6 +196,10 @@ def test_names_nobody_knows_are_pointed_out_with_the_nearest_that_is() -> None:
     """From the environment and the .env file, without a name's value; known names and other programs' are left alone."""
     environ = {"FOOTFALL_WINDWO": SECRET, "FOOTFALL_PORT": "1", "FOOTFALL_STORE_FILE": "x", "PATH": "x", "footfall_port": "1"}
     lines = unknown_settings(environ, {"FOOTFALL_ZZZ\x1b": "1", "FOOTFALL_STORE_FLIE": "1"})
+    assert unknown_settings({}, {"FOOTFALL-PORT": "1", "$env:FOOTFALL_PORT": "1", "MY_FOOTFALL_PORT": "1", "FOOTFALL": "1"}) == [
+        "$env:FOOTFALL_PORT is no setting of Footfall; did you mean FOOTFALL_PORT?",
+        "FOOTFALL-PORT is no setting of Footfall; did you mean FOOTFALL_PORT?",
+    ]
     assert lines == [
         "FOOTFALL_STORE_FLIE is no setting of Footfall; did you mean FOOTFALL_STORE_FILE?",
         "FOOTFALL_WINDWO is no setting of Footfall; did you mean FOOTFALL_WINDOW?",
