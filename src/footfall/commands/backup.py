@@ -122,14 +122,23 @@ def _written(file: Path) -> Iterator[gzip.GzipFile]:
         raise
 
 
+_DAMAGED = "is damaged; use another one"
+
+
 def _read(file: Path) -> Iterator[bytes]:
     try:
         with gzip.open(file, "rb") as lines:
             yield from lines
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise BadInput("backup", f"{str(file)!r} is cut or damaged, or no backup; use another one") from None
+    except EOFError:
+        raise BadInput("backup", f"{str(file)!r} is cut: its end is missing; use another one") from None
+    except gzip.BadGzipFile as error:
+        is_other = str(error).startswith("Not a gzip")  # so Python tells it from a wrong checksum
+        what = "is no backup of Footfall; name a file that footfall backup has written" if is_other else _DAMAGED
+        raise BadInput("backup", f"{str(file)!r} {what}") from None
+    except zlib.error:
+        raise BadInput("backup", f"{str(file)!r} {_DAMAGED}") from None
     except OSError as error:
-        raise BadInput("backup", f"can't read {str(file)!r} ({error.strerror}); name a file that is there") from None
+        raise BadInput("backup", f"can't read {str(file)!r} ({error.strerror}); name a file that can be read") from None
 
 
 @contextlib.contextmanager

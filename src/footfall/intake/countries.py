@@ -27,11 +27,14 @@ class Countries:
         if path:
             try:
                 self._file = maxminddb.open_database(Path(path).expanduser(), maxminddb.MODE_MMAP_EXT)
-            except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
-                reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no such file"
+            except OSError as error:
+                reason = (error.strerror or type(error).__name__).lower()
                 raise SettingError(
-                    "FOOTFALL_COUNTRY_DATABASE",
-                    f"can't read the file: {reason.lower()}; name a country database in MaxMind's format",
+                    "FOOTFALL_COUNTRY_DATABASE", f"can't read the file ({reason}); name one that is there"
+                ) from error
+            except (ValueError, maxminddb.InvalidDatabaseError) as error:
+                raise SettingError(
+                    "FOOTFALL_COUNTRY_DATABASE", "the file is not in MaxMind's format, or cut; name a country database"
                 ) from error
         self._look_up = lru_cache(REMEMBERED_ADDRESSES)(self._looked_up)
         #: Whether there is any means to know a country.

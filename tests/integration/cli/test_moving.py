@@ -65,11 +65,14 @@ class TestBackup:
         run("backup", "b.gz")
         whole = Path("b.gz").read_bytes()
         Path("cut.gz").write_bytes(whole[:-30])
+        Path("changed.gz").write_bytes(whole[:-8] + bytes(8))
         Path("other.gz").write_bytes(gzip.compress(b"hello\n"))
         Path("plain").write_text("hello\n")
         for name, mend in (
-            ("cut.gz", "is cut or damaged, or no backup"),
-            ("plain", "is cut or damaged, or no backup"),
+            ("cut.gz", "is cut: its end is missing"),
+            ("changed.gz", "is damaged"),
+            ("plain", "is no backup of Footfall"),
+            (".", "(Is a directory); name a file that can be read"),
             ("other.gz", "it is no backup of Footfall"),
             ("none", "can't read 'none' (No such file or directory)"),
         ):

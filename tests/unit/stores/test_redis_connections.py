@@ -124,7 +124,7 @@ async def test_a_password_that_is_not_wanted_is_said() -> None:
     """A server without passwords refuses one."""
     with RedisServer() as server:
         async with opened(f"redis://:{SECRET}@127.0.0.1:{server.port}") as store:
-            with pytest.raises(StoreUnusable, match="password"):
+            with pytest.raises(StoreUnusable, match="has no password"):
                 await store.ping()
 
 
@@ -141,26 +141,37 @@ async def test_a_password_file_is_read_for_every_connection(tmp_path: Path) -> N
             path.unlink()
             await store.ping()
             server.ask("CLIENT", "KILL", "TYPE", "normal")
-            with pytest.raises(StoreUnavailable, match="password_file"):
+            with pytest.raises(StoreUnavailable, match=r"password_file .* not there or not readable"):
+                await store.ping()
+            path.write_bytes("größe".encode("latin-1"))
+            with pytest.raises(StoreUnavailable, match=r"password_file .* not UTF-8"):
                 await store.ping()
 
 
 async def test_nobody_at_the_address_is_unavailable() -> None:
-    """One line, with the address: for a server, a socket, Sentinels and a cluster."""
+    """One line, with the address and the reason: for a server, a socket, Sentinels and a cluster."""
     port = free_port()
-    for url in (
-        f"redis://:{SECRET}@127.0.0.1:{port}",
-        "unix:///nowhere/redis.sock",
-        f"redis+sentinel://:{SECRET}@127.0.0.1:{port}/main",
-        f"redis+cluster://:{SECRET}@127.0.0.1:{port}",
-        f"redis://:{SECRET}@no-such-host.invalid:{port}",
+    for url, reason in (
+        (f"redis://:{SECRET}@127.0.0.1:{port}", "Connection refused"),
+        ("unix:///nowhere/redis.sock", "No such file or directory"),
+        (f"redis+sentinel://:{SECRET}@127.0.0.1:{port}/main", "Connection refused"),
+        (f"redis+cluster://:{SECRET}@127.0.0.1:{port}", "Connection refused"),
+        (f"redis://:{SECRET}@no-such-host.invalid:{port}", "[Nn]ame"),
     ):
         async with opened(url) as store:
-            with pytest.raises(StoreUnavailable, match="can't reach") as failed:
+            with pytest.raises(StoreUnavailable, match=rf"can't reach .*{reason}.*: does it run") as failed:
                 await store.ping()
             assert str(port) in str(failed.value) or "/nowhere/redis.sock" in str(failed.value)
             assert "\n" not in str(failed.value)
             assert "s3cret" not in str(failed.value)
+
+
+async def test_a_server_that_hangs_up_is_told_apart_from_none() -> None:
+    """As a proxy does whose own server is away."""
+    hanging_up = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+    async with hanging_up, opened(f"redis://127.0.0.1:{hanging_up.sockets[0].getsockname()[1]}") as store:
+        with pytest.raises(StoreUnavailable, match=r"the connection to 127\.0\.0\.1:\d+ was lost|Connection reset"):
+            await store.ping()
 
 
 # Sentinels
@@ -169,6 +180,9 @@ async def test_nobody_at_the_address_is_unavailable() -> None:
 async def test_the_primary_that_sentinels_name_is_followed() -> None:
     """After a failover, the next calls go to the new primary; a Sentinel that is gone does not matter."""
     with RedisWithSentinels(password=SECRET) as servers:
+        async with opened(f"{servers.url.rpartition('/')[0]}/nosuch") as store:
+            with pytest.raises(StoreUnavailable, match=r"nosuch, which the Sentinels .* they answer, but know no service"):
+                await store.ping()
         async with opened(servers.url, durability="replicas:1") as store:
             writer = Writer(store)
             for n in range(3):

@@ -49,8 +49,10 @@ class _FilePassword(CredentialProvider):
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
         try:
             password = self._path.read_text("utf-8").strip()
-        except (OSError, ValueError) as error:
-            raise DriverAuthenticationError(f"password_file {self._path}") from error
+        except OSError as error:
+            raise DriverAuthenticationError("password_file is not readable") from error
+        except ValueError as error:
+            raise DriverAuthenticationError("password_file is not UTF-8") from error
         return (self._username, password) if self._username else (password,)
 
     async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:

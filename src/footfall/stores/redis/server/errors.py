@@ -6,7 +6,10 @@ another way; so replies are known by what stands in them (https://redis.io/docs/
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import socket
 
 from redis import exceptions
 
@@ -51,7 +54,8 @@ _REPLIES: tuple[tuple[re.Pattern[str], type[StoreError], str], ...] = tuple(
             StoreUnavailable,
             "{} does not serve all its slots at the moment",
         ),
-        (r"password_file", StoreUnavailable, "the password_file for {} can't be read"),
+        (r"password_file is not UTF-8", StoreUnavailable, "the password_file for {} is not UTF-8"),
+        (r"password_file", StoreUnavailable, "the password_file for {} is not there or not readable"),
         (r"BUSY", StoreUnavailable, "Redis at {} is busy with a script"),
         (r"UNKILLABLE|killed by user|SHUTDOWN", StoreUnavailable, "a script in Redis at {} was ended"),
         (r"FOOTFALLFORMAT", StoreUnusable, "the data at {} was written by a newer Footfall: upgrade this one"),
@@ -76,7 +80,8 @@ _REPLIES: tuple[tuple[re.Pattern[str], type[StoreError], str], ...] = tuple(
             StoreUnusable,
             "{} wants a password: write it into FOOTFALL_STORE, or a password_file",
         ),
-        (r"WRONGPASS|invalid (username-)?password|without any password", StoreUnusable, "{} refused the user or password"),
+        (r"without any password", StoreUnusable, "{} has no password: take the one in FOOTFALL_STORE out, or set it there"),
+        (r"WRONGPASS|invalid (username-)?password", StoreUnusable, "{} refused the user or password"),
         (r"DB index|Invalid Database", StoreUnusable, "{} has no such database: choose one that it has"),
         (
             r"unknown command",
@@ -85,6 +90,9 @@ _REPLIES: tuple[tuple[re.Pattern[str], type[StoreError], str], ...] = tuple(
         ),
     )
 )
+
+#: What is raised where Sentinels answer that they don't know the service.
+UNKNOWN_SERVICE = "no Sentinel knows the service"
 
 _CERTIFICATE = re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|[Hh]ostname mismatch|IP address mismatch")
 _TLS = re.compile(r"SSL|TLS")
@@ -111,7 +119,22 @@ def translate(error: BaseException, where: str) -> StoreError:
         return StoreUnavailable(
             f"no TLS connection to {where}: does it serve TLS there, and does it want a client's certificate?"
         )
-    return StoreUnavailable(f"can't reach {where}: does it run, and is the address right?")
+    if UNKNOWN_SERVICE in text:
+        return StoreUnavailable(f"can't reach {where}: they answer, but know no service of this name")
+    reason = _reason(error)
+    if reason is None:
+        return StoreUnavailable(f"the connection to {where} was lost")
+    if reason.errno in (errno.EMFILE, errno.ENFILE):
+        return StoreUnavailable(f"can't reach {where}: too many files are open; allow this process more")
+    words = str(reason.strerror) if isinstance(reason, socket.gaierror) else os.strerror(reason.errno or 0)
+    return StoreUnavailable(f"can't reach {where} ({words}): does it run, and is the address right?")
+
+
+def _reason(error: BaseException | None) -> OSError | None:
+    """What the system said, where it said anything: drivers raise their own errors from it."""
+    while error is not None and not (isinstance(error, OSError) and error.errno):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 _CODES = {

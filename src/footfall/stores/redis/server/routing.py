@@ -16,6 +16,7 @@ from redis.exceptions import MovedError, RedisError, ResponseError
 
 from footfall.stores.redis.keys import SLOTS, slot_of
 from footfall.stores.redis.server.connections import Reply, Server
+from footfall.stores.redis.server.errors import UNKNOWN_SERVICE
 from footfall.stores.redis.server.url import Address, Kind, Place
 
 
@@ -90,7 +91,7 @@ class Sentinels:
 
     async def _find(self) -> Server:
         """Ask one Sentinel after the other; a server counts as the primary only if it says so itself."""
-        trouble: Exception = DriverConnectionError("no Sentinel knows the service")
+        trouble: Exception = DriverConnectionError(UNKNOWN_SERVICE)
         refused: set[Address] = set()
         for sentinel in list(self._sentinels):
             try:
