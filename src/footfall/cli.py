@@ -12,32 +12,46 @@ import os
 import pkgutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Annotated, NoReturn
+from collections.abc import Collection, Mapping, Sequence
+from typing import Annotated, NamedTuple, NoReturn
 
 import typer
 
 from footfall.errors import FootfallError
 from footfall.version import __version__
 
-#: Where each command stands, in the order of the help; a group stands there with its commands.
-COMMANDS: Mapping[str, str] = {
-    "serve": "footfall.commands.serve:serve",
-    "count": "footfall.commands.count:count",
-    "top": "footfall.commands.count:top",
-    "watch": "footfall.commands.watch:watch",
-    "import": "footfall.commands.import_:import_",
-    "export": "footfall.commands.export:export",
-    "backup": "footfall.commands.backup:back_up",
-    "restore": "footfall.commands.backup:restore",
-    "check": "footfall.commands.check:check",
-    "site": "footfall.commands.sites_and_access:site_app",
-    "token": "footfall.commands.sites_and_access:token_app",
-    "share": "footfall.commands.sites_and_access:share_app",
-    "admin": "footfall.commands.sites_and_access:admin_app",
+
+class Command(NamedTuple):
+    """Where a command, or a group of them, stands, and what the list of commands says of it: the first line of its own help."""
+
+    place: str
+    help: str
+
+
+#: In the order of the help.
+COMMANDS: Mapping[str, Command] = {
+    name: Command(f"footfall.commands.{place}", help)
+    for name, place, help in (
+        ("serve", "serve:serve", "Count and show views, until Ctrl-C or SIGTERM."),
+        ("count", "count:count", "Count a view of a page, and show its numbers."),
+        ("top", "count:top", "Show a site's most viewed pages."),
+        ("watch", "watch:watch", "Show a site's past minute while it passes, until Ctrl-C."),
+        ("import", "import_:import_", "Count the views in logs, or in other counters' exports."),
+        ("export", "export:export", "Write a site's numbers as a table, while servers go on counting."),
+        ("backup", "backup:back_up", "Write all that the store has to one file, while it counts."),
+        ("restore", "backup:restore", "Load a backup into an empty store, and check it."),
+        ("check", "check:check", "Say whether settings and store are fit to serve with."),
+        ("site", "sites_and_access:site_app", "Sites and their rules."),
+        ("token", "sites_and_access:token_app", "Tokens, for programs."),
+        ("share", "sites_and_access:share_app", "Links that show one site's dashboard."),
+        ("admin", "sites_and_access:admin_app", "The password of the dashboard."),
+    )
 }
 
 _VERSION = "--version"
+
+#: Where the scripts that Typer gives to shells put the words that are to be completed.
+_COMPLETED = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 
 
 def main() -> NoReturn:
@@ -49,7 +63,7 @@ def main() -> NoReturn:
     # asyncio's own handler would let a blocking read, as of standard input, go on until the second Ctrl-C.
     signal.signal(signal.SIGINT, _interrupt)
     try:
-        ended = command_line(sys.argv[1:2])(prog_name="footfall", standalone_mode=False)
+        ended = command_line(_words())(prog_name="footfall", standalone_mode=False)
     except typer.TyperException as error:  # the command line can't be understood
         path = getattr(getattr(error, "ctx", None), "command_path", "footfall")
         message = error.format_message().rstrip(".?")
@@ -71,28 +85,39 @@ def main() -> NoReturn:
     raise SystemExit(ended if isinstance(ended, int) else 0)
 
 
-def command_line(begins: Sequence[str] = ()) -> typer.Typer:
-    """The command line: the one command of it that the first word names, where `begins` has that word, else the whole."""
+def command_line(words: Collection[str] | None = None) -> typer.Typer:
+    """The command line. With the words that follow `footfall`, of its commands only those are imported that are among them; the
+    others can be listed, and completed by a shell.
+    """
     app = typer.Typer(
         name="footfall",
         help="Footfall counts page views: exact to the second, durable, live.",
         invoke_without_command=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(_options)
-    asked = COMMANDS.keys() & begins
-    for name in COMMANDS:
-        if name in asked or not (asked or _VERSION in begins):
-            command = pkgutil.resolve_name(COMMANDS[name])
-            if isinstance(command, typer.Typer):
-                command.callback(invoke_without_command=True)(_help_if_alone)
-                app.add_typer(command, name=name)
-            else:
-                app.command(name)(command)
+    for name, (place, help) in COMMANDS.items():
+        if words is not None and name not in words:
+            app.command(name, help=help)(_not_imported)
+            continue
+        command = pkgutil.resolve_name(place)
+        if isinstance(command, typer.Typer):
+            command.callback(invoke_without_command=True)(_help_if_alone)
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
     return app
+
+
+def _words() -> Sequence[str]:
+    """The words after `footfall`: those of the command line, or of the one that a shell is to complete."""
+    return sys.argv[1:] + " ".join(os.environ.get(name, "") for name in _COMPLETED).split()
+
+
+def _not_imported() -> NoReturn:
+    raise AssertionError("a command that is asked for is among the words")
 
 
 def _fail(line: str, status: int = 1) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -29,20 +30,22 @@ SELDOM = (
 SERVERS = ("footfall.web", "prometheus_client", "starlette", "structlog", "uvicorn", "ua_parser", "argon2")
 
 #: What stands between the command line and its version.
-SETTINGS = ("asyncio", "footfall.settings", "footfall.stores", "pydantic", "rich", "sqlite3")
+SETTINGS = ("asyncio", "footfall.commands", "footfall.settings", "footfall.stores", "pydantic", "rich", "sqlite3")
 
 
 @pytest.mark.parametrize(
     ("program", "unused"),
     [
         ("import sys; sys.argv[1:] = ['--version']; from footfall.__main__ import main; main()", (*SELDOM, *SERVERS, *SETTINGS)),
+        ("import sys; sys.argv[1:] = ['--help']; from footfall.__main__ import main; main()", (*SELDOM, *SERVERS, *SETTINGS)),
+        ("import sys; sys.argv[1:] = ['import', '--help']; from footfall.__main__ import main; main()", (*SELDOM, *SERVERS)),
         (
             "import sys; sys.argv[1:] = ['count', 'example.com', '/']; from footfall.__main__ import main; main()",
             (*SELDOM, *SERVERS),
         ),
         ("import footfall.commands.serve, footfall.server; footfall.server.application()", SELDOM),
     ],
-    ids=["version", "count", "serve"],
+    ids=["version", "help", "help of a command", "count", "serve"],
 )
 def test_what_a_start_does_not_use_is_not_imported(program: str, unused: tuple[str, ...], tmp_path: Path) -> None:
     """Looked at when the command has ended, and when the application stands."""
@@ -62,3 +65,15 @@ def test_the_garbage_collector_is_out_of_the_way_of_imports() -> None:
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60, env={})
     assert found.stdout.splitlines()[-1] == "0"
+
+
+def test_help_takes_little_of_the_processor() -> None:
+    """A quarter of a second, of which most is Python's own; a busy machine does not change what a process itself takes."""
+
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "footfall", "--help"], capture_output=True, check=True, timeout=60, env={})
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(3)) < 0.25

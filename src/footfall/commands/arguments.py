@@ -47,8 +47,15 @@ def named_as_given(given: Mapping[str, str | None]) -> Iterator[None]:
         raise BadInput(f"--{option}", error.problem) from None
 
 
+def _require_text(field: str, written: str) -> None:
+    """Raise BadInput where an argument is no text: Python hands on what it can't read as it is, byte by byte."""
+    if any("\ud800" <= letter <= "\udfff" for letter in written):
+        raise BadInput(field, "this can't be read as text; use a terminal and a locale in UTF-8, such as LANG=C.UTF-8")
+
+
 def read_site(written: str, field: str = "SITE") -> str:
     """A site's name as it is stored. Raises BadInput naming the argument."""
+    _require_text(field, written)
     try:
         return site_name(written)
     except ValueError as error:
@@ -66,6 +73,7 @@ def known_site(written: str, settings: Settings, field: str = "SITE") -> str:
 
 def read_page(field: str, written: str, rules: Rules) -> str:
     """A page as a site's rules spell it. Raises BadInput naming the argument."""
+    _require_text(field, written)
     try:
         return page_of(written, rules)
     except BadPage as error:

@@ -10,10 +10,7 @@ from typing import Annotated
 import typer
 
 from footfall.commands.arguments import StoreOption, known_site, settings_with, whole_number, with_store
-from footfall.commands.import_exports import are_exports, import_exports
-from footfall.commands.import_logs import Wanted, follow_log, import_logs, is_nothing_stored
 from footfall.errors import BadInput
-from footfall.importing import MOST_WORKERS, workers_that_help
 from footfall.stores import open_configured
 
 
@@ -42,6 +39,11 @@ def import_(
     Each view counts at the time its line names, and each line once, however often a log is imported. docs/importing.md has the
     formats, and docs/what-counts.md says which lines are views.
     """
+    # Only now, so that help does not wait for them.
+    from footfall.commands.import_exports import are_exports, import_exports
+    from footfall.commands.import_logs import Wanted, follow_log, import_logs, is_nothing_stored
+    from footfall.importing import MOST_WORKERS, workers_that_help
+
     settings = settings_with(store=store)
     site = None if site is None else known_site(site, settings, "--site")
     if follow and (dry_run or len(files) > 1 or files == ["-"]):

@@ -9,11 +9,13 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from footfall import cli
 from footfall.model import MAX_PAGE_BYTES
 from footfall.version import __version__
 from tests.integration.cli.commands import (
@@ -48,7 +50,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         yield run
 
 
-# Help, and errors
+# Help, completion, and errors
 
 
 def test_version_is_the_packages(run: Run) -> None:
@@ -63,6 +65,12 @@ def test_help_lists_the_commands(run: Run) -> None:
         assert (ended.code, ended.err) == (0, "")
         listed = re.findall(r"(?m)^  (\w+) +[A-Z].*\.$", ended.out.partition("Commands:")[2])
         assert sorted(listed) == sorted(COMMANDS)
+
+
+def test_the_list_says_what_each_command_says(run: Run) -> None:
+    """It is written without importing the commands, whose help begins with the same line."""
+    for name, (_, help) in cli.COMMANDS.items():
+        assert run(name, "--help").out.splitlines()[2] == f"  {help}"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -80,6 +88,23 @@ def test_no_command_at_all_shows_help(run: Run) -> None:
     ended = run()
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == run("--help").out
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [(["s"], ["serve", "site", "share"]), (["site", "re"], ["remove"]), (["top", SITE, "--pe"], ["--period"])],
+)
+def test_bash_completes_words(words: list[str], offered: list[str]) -> None:
+    """Commands, those of a group, and options, by the script that Footfall prints for it."""
+    program = Path(sys.executable).parent / "footfall"
+    script = f"""
+        eval "$({program} --show-completion)"
+        COMP_WORDS=(footfall {" ".join(words)}); COMP_CWORD={len(words)}
+        _footfall_completion {program}
+        echo "${{COMPREPLY[@]}}"
+    """
+    ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (ended.returncode, ended.stderr, ended.stdout.split()) == (0, "", offered)
 
 
 @pytest.mark.parametrize("group", ["site", "token", "share", "admin"])

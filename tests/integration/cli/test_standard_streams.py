@@ -117,3 +117,9 @@ def test_names_are_printed_in_any_encoding(run: Run, encoding: str) -> None:
     assert ended.code == 0
     assert "/\\u6587" in ended.out
     assert "\\u6587" in failed(run_process("export", SITE, "-o", "/文/x", environ={"PYTHONIOENCODING": encoding}))
+
+
+@pytest.mark.parametrize("args", [["count", "b\udcfccher.example", "/"], ["count", SITE, "/caf\udce9"], ["top", "\udce9"]])
+def test_an_argument_in_another_encoding_is_told_apart_from_a_wrong_one(run: Run, args: list[str]) -> None:
+    """Python shows bytes that it can't read as lone surrogates."""
+    assert "this can't be read as text; use a terminal and a locale in UTF-8" in failed(run(*args))
