@@ -129,11 +129,16 @@ async def test_shields_can_draw_it(client: httpx.AsyncClient) -> None:
     ],
 )
 async def test_what_can_not_be_read_is_refused_by_name(client: httpx.AsyncClient, query: str, detail: str) -> None:
-    """As a problem that names the parameter, whatever form was asked for."""
-    for form in ("svg", "json", "txt"):
+    """As a problem that names the parameter; a badge as a badge, for an image has no other way to say it."""
+    for form in ("json", "txt"):
         reply = await client.get(f"/counter/{SITE}.{form}?{query}")
         assert reply.status_code == 400
         assert reply.json()["detail"].startswith(detail)
+    badge = await client.get(f"/counter/{SITE}.svg?{query}")
+    assert (badge.status_code, badge.headers["cache-control"]) == (400, "no-store")
+    assert (words(badge) or "").startswith(f"wrong parameter: {detail}")
+    drawn = [text.text for text in ElementTree.fromstring(badge.text).iter("{http://www.w3.org/2000/svg}text")]
+    assert drawn[-1] == detail.partition(":")[0]
 
 
 async def test_a_private_counter_tells_nothing(app: InProcess, client: httpx.AsyncClient) -> None:

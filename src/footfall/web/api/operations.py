@@ -120,7 +120,11 @@ def _counter(
     """A public counter; where there is no number to show, `otherwise` has the same form and says so."""
     replies = {200: Reply("the number", media), 304: _UNCHANGED}
     if otherwise:
-        replies |= {401: Reply("it says that the number is private", otherwise), 503: Reply("it says unavailable", otherwise)}
+        replies |= {
+            400: Reply("it says which parameter can't be read", otherwise),
+            401: Reply("it says that the number is private", otherwise),
+            503: Reply("it says unavailable", otherwise),
+        }
     return Operation(f"/counter/{{site}}.{kind}", "GET", "Counters", replies, (*_COUNTER, *more))
 
 

@@ -142,12 +142,12 @@ def _luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def draw(badge: Badge) -> str:
-    """The badge as SVG."""
+def draw(badge: Badge, more: str = "") -> str:
+    """The badge as SVG. Those who can't see it, or point at it, are told the same words, or `more`."""
     style = STYLES[badge.style]
     parts = _parts(badge, style)
     width = _number(parts[-1].end)
-    words = escape(f"{badge.label}: {badge.value}" if badge.label else badge.value)
+    words = escape(more or (f"{badge.label}: {badge.value}" if badge.label else badge.value))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{style.height}" viewBox="0 0 {width} {style.height}" '
         f'role="img" aria-label="{words}"><title>{words}</title>'

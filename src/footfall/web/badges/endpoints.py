@@ -123,8 +123,12 @@ class Counters:
         self._instance = instance
 
     async def svg(self, request: Request) -> Response:
-        """`GET /counter/SITE.svg`."""
-        asked = self._asked(request, "grouped")
+        """`GET /counter/SITE.svg`. What is wrong is said in a badge too: an `<img>` shows nothing else."""
+        try:
+            asked = self._asked(request, "grouped")
+        except BadInput as error:
+            badge = Badge("wrong parameter", error.field, COLOURS["gray"], COLOURS[LABEL_COLOUR])
+            return self._reply(request, draw(badge, f"wrong parameter: {error}"), {}, "image/svg+xml", 400)
         headers: dict[str, str] = {}
         try:
             found = await self._answer(request, asked, headers)
