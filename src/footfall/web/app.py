@@ -53,6 +53,7 @@ from footfall.web.problems import HANDLERS
 from footfall.web.rendering import Renderer
 from footfall.web.replies import CountingReplies
 from footfall.web.routes import ROUTES
+from footfall.web.slashes import WithoutSlash
 from footfall.web.static_files import StaticFiles
 
 _log = logging.getLogger(__name__)
@@ -197,6 +198,8 @@ def make_app(settings: Settings, instance: str, clock: Clock = time.time, parts:
 
     routes = [Route(row.path, parts.answers[row.answers], methods=row.methods) for row in ROUTES]
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=dict(HANDLERS))
+    app.router.redirect_slashes = False
+    app.router.default = WithoutSlash(app.router)
     hot = {row.path: parts.answers[row.answers] for row in ROUTES if row.methods is None and "{" not in row.path}
     return Front(app, hot, parts.ledger, parts.passwords, is_in_memory=scheme_of(settings.store) == "memory")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import pytest_asyncio
@@ -86,6 +87,34 @@ async def test_head_is_get_without_a_body_and_changes_nothing(app: InProcess, pa
 async def test_a_route_s_pattern_is_no_address(app: InProcess, path: str) -> None:
     """A site that is called {site} is one that nobody may read."""
     assert (await app.client.get(path)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("asked", "leads_to"),
+    [
+        (f"/sites/{SITE}/", f"/sites/{SITE}"),
+        (f"/sites/{SITE}/?period=7d&page=/a%2Fb", f"/sites/{SITE}?period=7d&page=/a%2Fb"),
+        (f"/api/v1/sites/{SITE}/count/", f"/api/v1/sites/{SITE}/count"),
+        ("/sites/%C3%A9%3Fx/", "/sites/%C3%A9%3Fx"),
+        ("/count/?s=x&p=/", "/count?s=x&p=/"),
+    ],
+)
+async def test_a_slash_too_many_leads_to_the_same_server(app: InProcess, asked: str, leads_to: str) -> None:
+    """Whatever the Host header says, and below whatever prefix a proxy has put this server."""
+    reply = await app.client.get(asked, headers={"host": "evil.example", "x-forwarded-host": "evil.example"})
+    target = reply.headers["location"]
+    assert reply.status_code == 307
+    assert target.startswith("../")
+    for prefix in ("http://footfall.example", "http://footfall.example/below"):
+        assert urljoin(prefix + asked, target) == prefix + leads_to
+
+
+@pytest.mark.parametrize(
+    "path", ["//evil.example/", "//evil.example//", "/nothing/", "/sites/a/b/", "/%2Fevil.example/", "/login//"]
+)
+async def test_other_slashes_lead_nowhere(app: InProcess, path: str) -> None:
+    """No address of this server is meant."""
+    assert (await app.client.get(f"http://footfall.example{path}")).status_code == 404
 
 
 @pytest.mark.parametrize("others", ['prefs={"a":1}', "a=b c", "x[1]=y", "a=\u00e9", "=", "theme"])
