@@ -44,7 +44,7 @@ const snippet = await build({
   format: "iife",
   // What browsers have that know import(), but not the syntax that came later.
   target: "es2017",
-  supported: { "dynamic-import": true },
+  supported: { "dynamic-import": true, "optional-catch-binding": true },
   legalComments: "none",
   tsconfigRaw: {}, // our strict types would cost a "use strict"
 });

@@ -45,7 +45,7 @@ async def test_what_is_sent(visitor: Visitor, store: Store, tag: Tag, put: Put) 
     await store.reaches(b=1, next=1)
     first, second = [{**sending.fields, "e": ""} for sending in visitor.sent]
     origin = start.removesuffix("/a")
-    common = {"s": store.site, "w": "1280", "l": "en-GB", "b": "0", "e": ""}
+    common = {"s": store.site, "w": "1280", "l": "en-GB", "b": "", "e": ""}
     assert first == common | {"p": "/b", "r": origin, "u": "utm_source=mail&ref=x%20y"}
     assert second == common | {"p": "/next", "r": "", "u": ""}
     assert all(re.fullmatch(r"[\w-]{16,64}", id) for id in visitor.ids)
@@ -65,8 +65,9 @@ async def test_the_query_is_sent_where_the_tag_says_so(visitor: Visitor, tag: Ta
         "script-src 'self' {server}",
         "default-src 'none'; script-src {server}; connect-src {server}; style-src 'self'; img-src data:; base-uri 'none'",
         "script-src {server}; connect-src {server}; require-trusted-types-for 'script'",
+        "script-src {server}; connect-src {server}; require-trusted-types-for 'script'; trusted-types 'none'",
     ],
-    ids=["scripts", "everything", "trusted types"],
+    ids=["scripts", "everything", "trusted types", "no trusted types at all"],
 )
 async def test_a_strict_policy_is_kept(visitor: Visitor, store: Store, tag: Tag, put: Put, policy: str) -> None:
     """A page whose policy allows the server's scripts, and no inline ones, counts, and fills its counters."""
@@ -124,6 +125,25 @@ async def test_a_copy_of_the_snippet_counts(visitor: Visitor, store: Store, tag:
     await visitor.page.locator("b", has_text="1").wait_for()
     await store.reaches(a=1)
     assert host.asked == ["/a", "/js/footfall.js", "/js/footfall-spans.js"]
+
+
+async def test_a_tag_may_be_a_module(visitor: Visitor, store: Store, tag: Tag, put: Put) -> None:
+    """Beside another counter's tag, with attributes and counters as any other."""
+    other = '<script src="data:text/javascript," data-site="ABCDEF" defer></script>'
+    await visitor.open(put("/a", f"{other}{tag('type=module data-path=/shop/7')}<b data-footfall=total></b>"))
+    await visitor.page.locator("b", has_text="1").wait_for()
+    await visitor.run(NEXT)
+    await visitor.settle()
+    await store.reaches(shop__7=1)
+    assert len(visitor.sent) == 1
+
+
+async def test_a_sandboxed_frame_counts(visitor: Visitor, store: Store, tag: Tag, put: Put) -> None:
+    """One that may run scripts and nothing else: no storage, no origin."""
+    put("/framed", tag())
+    await visitor.page.goto(put("/a", "<iframe sandbox=allow-scripts src=/framed></iframe>"))
+    await store.reaches(framed=1)
+    assert len(visitor.sent) == 1
 
 
 async def test_a_tag_that_comes_late_counts(visitor: Visitor, store: Store, put: Put) -> None:

@@ -83,6 +83,56 @@ async def test_going_back_within_the_page_is_a_view(visitor: Visitor, store: Sto
     assert len(visitor.sent) == 4
 
 
+#: A router that takes each navigation within the site, as the Navigation API lets it.
+TAKES_ALL = (
+    "<script>navigation.addEventListener('navigate', event => event.canIntercept && event.intercept({handler() {}}))</script>"
+)
+
+
+async def test_navigation_that_is_intercepted_is_a_view(visitor: Visitor, store: Store, tag: Tag, put: Put) -> None:
+    """A link, a call, back, and a replaced page by the Navigation API are one view each, of a page that is never loaded."""
+    await visitor.open(put("/a", f"{tag()}{TAKES_ALL}<a href=/b>on</a>"))
+    await visitor.page.click("a")
+    await visitor.page.wait_for_url("**/b")
+    for call in ("navigate('/c')", "back()", "navigate('/d', {history: 'replace'})", "navigate('/d?q=1')", "reload()"):
+        await visitor.run(f"navigation.{call}.finished.then(() => undefined)")
+    await visitor.settle()
+    await store.reaches(a=1, b=2, c=1, d=1)
+    assert len(visitor.sent) == len(visitor.ids) == 5
+
+
+@pytest.mark.parametrize("call", ["pushState", "replaceState"])
+async def test_a_router_that_was_there_first_is_noticed(visitor: Visitor, store: Store, tag: Tag, put: Put, call: str) -> None:
+    """It has kept the browser's own function, from before the snippet came."""
+    await visitor.open(put("/a", f"<script>const go = history.{call}.bind(history)</script>{tag()}"))
+    await visitor.run("go({}, '', '/b')")
+    await visitor.settle()
+    await store.reaches(a=1, b=1)
+    assert len(visitor.sent) == 2
+
+
+async def test_an_intercepted_state_is_one_view(visitor: Visitor, store: Store, tag: Tag, put: Put) -> None:
+    """Chromium fires popstate as well when a listener takes a pushState."""
+    await visitor.open(put("/a", tag() + TAKES_ALL))
+    await visitor.run("history.pushState({}, '', '/b')")
+    await visitor.run("navigation.transition?.finished.then(() => undefined)")
+    await visitor.settle()
+    await store.reaches(a=1, b=1)
+    assert len(visitor.sent) == 2
+
+
+async def test_a_browser_without_the_navigation_api_is_served(visitor: Visitor, store: Store, tag: Tag, put: Put) -> None:
+    """As there were until 2025: states and "back" are views all the same."""
+    await visitor.context.add_init_script("delete window.navigation")
+    await visitor.open(put("/a", tag()))
+    await visitor.run("history.pushState({}, '', '/b')")
+    await visitor.run("history.back()")
+    await visitor.page.wait_for_function("location.pathname === '/a'")
+    await visitor.settle()
+    await store.reaches(a=2, b=1)
+    assert len(visitor.sent) == 3
+
+
 async def test_routes_in_the_fragment_are_pages(visitor: Visitor, store: Store, tag: Tag, put: Put) -> None:
     """With data-hash, #/route and #!/route are pages of their own below the page's path, and #heading is none."""
     await visitor.open(put("/app", tag("data-hash")))

@@ -113,7 +113,7 @@ async def test_a_driven_browser_says_so(store: Store, tag: Tag, put: Put) -> Non
         async with visit(browser) as robot:
             await robot.open(put("/a", tag()))
             assert await robot.run("[navigator.webdriver, navigator.userAgent]") == [True, PERSON]
-            assert [sending.fields["b"] for sending in robot.sent] == ["1"]
+            assert [sending.fields["b"] for sending in robot.sent] == ["true"]
         await browser.close()
     assert await asyncio.to_thread(store.ledger, "dropped") == 1
     assert await asyncio.to_thread(store.total) == 0

@@ -14,7 +14,8 @@ const LAST_RETRY = 540_000;
 
 // An element with the id "footfall" is window.footfall, too.
 if (!(window.footfall || ({} as Partial<Footfall>)).count) {
-  const tag = document.currentScript as HTMLScriptElement;
+  // A module is nobody's currentScript.
+  const tag = (document.currentScript || document.querySelector("[data-site][type=module]")) as HTMLScriptElement;
   const set = tag.dataset;
   const waiting = new Set<Send>();
 
@@ -50,14 +51,14 @@ if (!(window.footfall || ({} as Partial<Footfall>)).count) {
       l: navigator.language,
       r: referrer.split("/", 3).join("/"),
       u: (campaign.match(/\b(utm_\w+|ref)=[^&]+/g) || []).join("&"),
-      b: +!!navigator.webdriver,
+      b: navigator.webdriver || "",
       e: crypto.getRandomValues(new Uint32Array(4)).join("-"),
     };
     const query = new URLSearchParams(fields as object as Record<string, string>);
     // biome-ignore lint/style/useTemplate: two bytes less
     const address = new URL("count?" + query, set.server || tag.src);
     let sentAt = 0;
-    let pause = 500;
+    let pause = 0;
     const send = async (isLeaving?: boolean) => {
       // What has not been sent is kept however long the browser is offline.
       if (navigator.onLine && waiting.has(send)) {
@@ -68,7 +69,10 @@ if (!(window.footfall || ({} as Partial<Footfall>)).count) {
           try {
             // A beacon does not tell whether it arrived, so a page that comes back sends the view again.
             if (isLeaving) navigator.sendBeacon(address);
-            else if ((await ((window.fetch || footfall.fetch) as Fetch)(address, { keepalive: true })).status < 429)
+            else if (
+              (await ((window.fetch || (window.footfall as Footfall).fetch) as Fetch)(address, { keepalive: true }))
+                .status < 429
+            )
               waiting.delete(send);
           } catch {}
           pause += 3e3 * Math.random();
@@ -86,11 +90,8 @@ if (!(window.footfall || ({} as Partial<Footfall>)).count) {
     const hash = location.hash;
     const isWish = /^#footfall-o/.test(hash);
     try {
-      if (isWish) localStorage.footfall = hash;
-      wish = localStorage.footfall;
-    } catch {
-      wish = hash; // nothing can be kept here: it holds for this page
-    }
+      wish = isWish ? hash : localStorage.footfall; // the second file keeps it
+    } catch {} // nothing can be kept here: it holds for this page
     if (persisted) counted = "";
     if (!document.hidden && !document.prerendering && counted !== page()) {
       counted = page();
@@ -107,8 +108,7 @@ if (!(window.footfall || ({} as Partial<Footfall>)).count) {
   };
 
   // Without a fetch of either kind a send fails, and is tried again when the second file has brought one.
-  const footfall: Footfall = { count, own: [tag, page, waiting] };
-  window.footfall = footfall;
+  window.footfall = { count, own: [tag, page, waiting] };
   for (const name of ["pushState", "replaceState"] as const) {
     const original = history[name];
     history[name] = (...state) => {
@@ -117,8 +117,12 @@ if (!(window.footfall || ({} as Partial<Footfall>)).count) {
     };
   }
   // Capturing, since visibilitychange does not bubble everywhere.
-  for (const name of ["pageshow", "popstate", "visibilitychange", "prerenderingchange"])
+  for (const name of ["visibilitychange", "prerenderingchange", "pageshow", "popstate"])
     addEventListener(name, look as EventListener, true);
+  try {
+    // Tells of every way to another page, those of the Navigation API and of routers that took pushState before us included.
+    navigation.addEventListener("currententrychange", look as EventListener);
+  } catch {} // an older browser has no such API
   for (const name of ["online", "pagehide"])
     addEventListener(name, () => {
       for (const send of waiting) send(name > "p"); // pagehide
