@@ -7,7 +7,7 @@ packages bring were last kept years ago. A host that stands in none is a link. N
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl
 
 SEARCH, SOCIAL, MAIL, ASSISTANT, LINK, PAID, CAMPAIGN, DIRECT = (
@@ -30,18 +30,22 @@ _HOSTS: Mapping[str, str] = {
     host: channel
     for channel, hosts in {
         SEARCH: """search.brave.com search.yahoo.co.jp search.marginalia.nu mojeek.com presearch.com swisscows.com you.com
-            search.aol.com metager.org searx.be lite.duckduckgo.com html.duckduckgo.com coccoc.com""",
+            search.aol.com metager.org searx.be lite.duckduckgo.com html.duckduckgo.com coccoc.com com.microsoft.bing
+            com.google.android.apps.searchlite""",
         SOCIAL: """facebook.com l.facebook.com fb.me instagram.com l.instagram.com threads.net t.co twitter.com x.com
             linkedin.com lnkd.in reddit.com old.reddit.com youtube.com youtu.be pinterest.com tumblr.com vk.com ok.ru weibo.com
             bsky.app mastodon.social mastodon.online fosstodon.org hachyderm.io news.ycombinator.com lobste.rs tiktok.com
             discord.com slack.com app.slack.com telegram.org t.me web.telegram.org web.whatsapp.com wa.me quora.com xing.com
             stackoverflow.com github.com gitlab.com medium.com dev.to producthunt.com twitch.tv snapchat.com zhihu.com
-            douban.com bilibili.com habr.com teams.microsoft.com""",
+            douban.com bilibili.com habr.com teams.microsoft.com com.google.android.youtube com.whatsapp org.telegram.messenger
+            com.zhiliaoapp.musically com.vkontakte.android com.sina.weibo com.tencent.mm""",
         MAIL: """mail.google.com mail.yahoo.com outlook.live.com outlook.office.com outlook.office365.com mail.proton.me
             mail.aol.com mail.ru e.mail.ru mail.163.com mail.qq.com app.fastmail.com webmail.gmx.net navigator.web.de
-            mail.zoho.com app.hey.com com.google.android.gm""",
+            mail.zoho.com app.hey.com com.google.android.gm com.microsoft.office.outlook
+            com.yahoo.mobile.client.android.mail""",
         ASSISTANT: """chatgpt.com chat.openai.com perplexity.ai gemini.google.com copilot.microsoft.com claude.ai
-            chat.mistral.ai chat.deepseek.com grok.com poe.com meta.ai phind.com""",
+            chat.mistral.ai chat.deepseek.com grok.com poe.com meta.ai phind.com com.openai.chatgpt
+            ai.perplexity.app.android""",
     }.items()
     for host in hosts.split()
 }
@@ -87,11 +91,17 @@ def channel_of(host: str) -> str:
     names = host.split(".")
     if len(names) > 1 and not _SEARCH_NAMES.isdisjoint(names[max(0, len(names) - 3) : -1]):
         return SEARCH
+    # An app is named by its maker's host, from its end: com.facebook.katana.
+    return _channel_below(names) or _channel_below(["", *reversed(names)]) or LINK
+
+
+def _channel_below(names: Sequence[str]) -> str | None:
+    """The channel of a host that these names are below."""
     for first in range(1, len(names) - 1):
         known = _HOSTS.get(".".join(names[first:]))
         if known:
             return known
-    return LINK
+    return None
 
 
 def campaign_of(query: str) -> tuple[str, str]:

@@ -45,6 +45,13 @@ def plain() -> Bench:
         ("http://user:secret@example.org/", "example.org", "link"),
         ("https://bücher.example/", "xn--bcher-kva.example", "link"),
         ("android-app://com.google.android.gm/", "com.google.android.gm", "mail"),
+        ("android-app://com.google.android.googlequicksearchbox/", "com.google.android.googlequicksearchbox", "search"),
+        ("android-app://com.google.android.youtube/", "com.google.android.youtube", "social"),
+        ("android-app://com.facebook.katana/", "com.facebook.katana", "social"),
+        ("android-app://com.reddit.frontpage/", "com.reddit.frontpage", "social"),
+        ("android-app://com.Slack/", "com.slack", "social"),
+        ("android-app://ru.mail.mailapp/", "ru.mail.mailapp", "mail"),
+        ("android-app://org.example.reader/", "org.example.reader", "link"),
         ("", "", "direct"),
     ],
 )
