@@ -23,7 +23,7 @@ import httpx
 import msgspec
 
 from footfall.errors import BadInput
-from footfall.settings.values import site_name
+from footfall.rules import site_name
 
 _log = logging.getLogger(__name__)
 

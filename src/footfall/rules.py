@@ -28,6 +28,12 @@ MAX_ENTRY_LENGTH = 300
 #: Characters of a host name (RFC 1035, 2.3.4).
 MAX_HOST_LENGTH = 253
 
+#: The ports that browsers leave out of an address, by its scheme; of an address without one both.
+_DEFAULT_PORTS: Mapping[str, Sequence[str]] = {"http": ("80",), "https": ("443",), "": ("80", "443")}
+
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.ASCII | re.IGNORECASE | re.DOTALL)
+_HOST = re.compile(r"(?=[.-]*[a-z0-9])[a-z0-9.-]{1,253}(?::(\d{1,5}))?", re.ASCII)
+
 _ORIGIN = re.compile(r"(?:https?://)?(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::\d{1,5})?|\[[0-9a-f:]+\](?::\d{1,5})?|self|\*")
 
 #: What the entries of a rule's list must look like, and how to write them.
@@ -148,6 +154,36 @@ def ascii_host(host: str) -> str:
 
     name, colon, port = host.partition(":")
     return idna.encode(name, uts46=True).decode("ascii") + colon + port
+
+
+def site_name(written: str) -> str:
+    """The name of a site from what a person types or pastes: https://Example.com/path is example.com.
+
+    The scheme, the path, a dot at the end and the port that browsers leave out say nothing of the site; another port is part of
+    its name. A name in another alphabet is kept in ASCII. Raises ValueError, which says what is wrong.
+    """
+    found = _ADDRESS.fullmatch(written.strip())
+    scheme, rest = (found[1], found[2]) if found else ("", written.strip().removeprefix("//"))
+    ports = _DEFAULT_PORTS.get(scheme.lower())
+    if ports is None:
+        raise ValueError("write a host name such as example.com, or an address that begins with https:// or http://")
+    host = re.split(r"[/?#\\]", rest, maxsplit=1)[0].lower()
+    if scheme:
+        host = host.rpartition("@")[2]
+    name, colon, port = host.partition(":")
+    try:
+        name = ascii_host(name).rstrip(".")
+    except ValueError:
+        raise ValueError("write this name in ASCII, as browsers do: it begins with xn--") from None
+    key = name if not port or port in ports else name + colon + port
+    if len(key) > MAX_HOST_LENGTH:
+        raise ValueError(f"write a host name of at most {MAX_HOST_LENGTH} characters")
+    match = _HOST.fullmatch(key)
+    if match is None:
+        raise ValueError("write a host name such as example.com or localhost:8080: letters, digits, hyphens and dots")
+    if match[1] is not None and not 1 <= int(match[1]) <= 65535:
+        raise ValueError("write a port from 1 to 65535, or none")
+    return key
 
 
 class Site:

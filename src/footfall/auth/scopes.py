@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from footfall.errors import BadInput
-from footfall.rules import ascii_host
+from footfall.rules import site_name
 
 EVERY_SITE = "*"
 
@@ -31,7 +31,7 @@ def read_scope(text: str) -> Scope:
     """A scope from its text. Raises BadInput."""
     action, colon, site = text.strip().lower().partition(":")
     with contextlib.suppress(ValueError):
-        site = ascii_host(site)
+        site = site_name(site) if site != EVERY_SITE else site
     if not _SCOPE.fullmatch(action + colon + site):
         raise BadInput("scopes", "admin, or read:SITE and write:SITE, as in read:example.com; read:* for every site")
     return Scope(action, site or EVERY_SITE)

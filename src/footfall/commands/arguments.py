@@ -15,9 +15,8 @@ import typer
 from footfall.errors import BadInput, SettingError
 from footfall.intake.pages import BadPage, page_of
 from footfall.registry.sites import Sites
-from footfall.rules import Rules
+from footfall.rules import Rules, site_name
 from footfall.settings import PREFIX, Settings, load_settings, setting_name
-from footfall.settings.values import site_name
 from footfall.stores import Store, open_configured, scheme_of
 from footfall.terminal import console, say
 

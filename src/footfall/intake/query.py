@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from footfall.errors import BadInput
-from footfall.rules import ascii_host
+from footfall.rules import ascii_host, site_name
 
 #: Longer query strings are refused; a page may have 1,024 bytes, which percent-encoding can triple.
 MAX_QUERY_BYTES = 8192
@@ -134,9 +134,9 @@ def _decoded(raw: str) -> str:
 
 
 def site_name_asked(name: str) -> str:
-    """A site's name in its one spelling, from how a request writes it: in ASCII, as it is kept."""
+    """A site's name in its one spelling, from how a request writes it: in ASCII, as it is kept, and of an address its host."""
     try:
-        return ascii_host(name.lower())
+        return site_name(name) if "/" in name else ascii_host(name.lower())
     except ValueError:
         return name.lower()  # no site has such a name
 

@@ -20,8 +20,8 @@ from footfall.intake.addresses import Addresses
 from footfall.intake.pages import is_asset
 from footfall.intake.request import is_fetched_ahead
 from footfall.model import Drop, DropReason
+from footfall.rules import site_name
 from footfall.settings import Settings
-from footfall.settings.values import site_name
 from footfall.stores import open_configured
 from footfall.telemetry.ledger import Ledger
 

@@ -16,7 +16,7 @@ from pydantic import ValidationInfo
 from footfall.errors import BadInput
 from footfall.model import DAY, HOUR, MINUTE
 from footfall.networks import network
-from footfall.rules import MAX_HOST_LENGTH, WINDOW_MARGIN, Rules, ascii_host
+from footfall.rules import WINDOW_MARGIN, Rules, site_name
 
 PREFIX = "FOOTFALL_"
 
@@ -26,7 +26,6 @@ FILE_SUFFIX = "_FILE"
 _UNITS = {"": 1, "s": 1, "m": MINUTE, "h": HOUR, "d": DAY}
 _DURABILITY = re.compile(r"primary|replicas:[1-9]")
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?([smhd]?)", re.ASCII)
-_SITE = re.compile(r"(?=[.-]*[a-z0-9])[a-z0-9.-]{1,253}(?::(\d{1,5}))?", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9._-]{1,32})?", re.ASCII)
 #: RFC 6750, section 2.1: what can stand behind `Bearer`.
 _TOKEN = re.compile(r"(?=.{16,256}$)[A-Za-z0-9._~+/-]+=*")
@@ -98,25 +97,6 @@ def whole_seconds(value: object) -> object:
 def lower(value: object) -> object:
     """Text in lower case."""
     return value.strip().lower() if isinstance(value, str) else value
-
-
-def site_name(key: str) -> str:
-    """A site's name in its one spelling; a name in another alphabet in ASCII. Raises ValueError, which says what is wrong."""
-    key = key.strip().lower()
-    if "/" in key:
-        raise ValueError("write a host name alone, such as example.com or localhost:8080, without https:// and without a path")
-    try:
-        key = ascii_host(key)
-    except ValueError:
-        raise ValueError("write this name in ASCII, as browsers do: it begins with xn--") from None
-    if len(key) > MAX_HOST_LENGTH:
-        raise ValueError(f"write a host name of at most {MAX_HOST_LENGTH} characters")
-    match = _SITE.fullmatch(key)
-    if match is None:
-        raise ValueError("write a host name such as example.com or localhost:8080: letters, digits, hyphens and dots")
-    if match[1] is not None and not 1 <= int(match[1]) <= 65535:
-        raise ValueError("write a port from 1 to 65535, or none")
-    return key
 
 
 def listed_sites(value: object) -> object:

@@ -139,7 +139,7 @@ def test_a_command_line_that_can_not_be_understood_is_one_line(run: Run, args: l
     ("site", "reason"),
     [
         *((site, "letters, digits, hyphens and dots") for site in ("", "a b", "[red]", "\x1b[31m", "a,b")),
-        *((site, "without https:// and without a path") for site in ("https://example.com", "example.com/")),
+        ("ftp://example.com", "begins with https:// or http://"),
         ("x" * 300, "at most 253 characters"),
         ("é..example", "in ASCII"),
     ],
@@ -154,7 +154,7 @@ def test_a_site_that_is_no_name_is_refused(run: Run, site: str, reason: str) -> 
 
 def test_a_site_in_another_alphabet_is_one_site(run: Run) -> None:
     """However it is written, it is kept and shown as browsers send it."""
-    assert run("site", "add", "Bücher.example").out == "xn--bcher-kva.example is counted from now on\n"
+    assert run("site", "add", "https://Bücher.example/regal?nr=1").out == "xn--bcher-kva.example is counted from now on\n"
     assert "there already" in failed(run("site", "add", "xn--bcher-kva.example"))
     assert run("count", "bücher.example", "/a").code == 0
     assert "/a" in run("top", "xn--bcher-kva.example").out

@@ -240,7 +240,7 @@ async def test_a_store_that_is_away_is_said_in_the_form_asked_for(
 async def test_a_site_in_another_alphabet_is_one_site() -> None:
     """A tag may name it either way, and so may whoever reads its numbers."""
     async with running(sites="Bücher.example", public_sites="bücher.example") as app:
-        for name in ("bücher.example", "BÜCHER.example", "xn--bcher-kva.example"):
+        for name in ("https://bücher.example/", "BÜCHER.example", "xn--bcher-kva.example"):
             await view(app.client, site=name)
         for name in ("b%C3%BCcher.example", "xn--bcher-kva.example"):
             assert (await app.client.get(f"/counter/{name}.txt?page=/x")).text == "3\n"

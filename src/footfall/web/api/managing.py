@@ -12,8 +12,7 @@ from footfall.auth import Credentials, Share, Token, read_scope
 from footfall.errors import BadInput
 from footfall.intake.pages import BadPage, page_of
 from footfall.registry.sites import Sites
-from footfall.rules import Rules
-from footfall.settings.values import site_name
+from footfall.rules import Rules, site_name
 from footfall.stores import Store
 from footfall.web.permissions import Access
 from footfall.web.problems import problem

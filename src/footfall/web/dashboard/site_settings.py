@@ -19,8 +19,8 @@ from starlette.responses import RedirectResponse, Response
 from footfall.auth import Caller, Credentials
 from footfall.errors import BadInput
 from footfall.registry.sites import Sites
-from footfall.rules import RETENTION_RULES, Rules, Visibility
-from footfall.settings.values import duration_words, site_name, whole_seconds
+from footfall.rules import RETENTION_RULES, Rules, Visibility, site_name
+from footfall.settings.values import duration_words, whole_seconds
 from footfall.stores import Store
 from footfall.web.dashboard.dashboard import site_href, to_login
 from footfall.web.dashboard.forms import ADMIN_BYTES, read_form
