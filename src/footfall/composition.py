@@ -40,10 +40,8 @@ class Registry(NamedTuple):
     @classmethod
     def of(cls, store: Store, settings: Settings, clock: Clock, *, declared: Sequence[str] | None = None) -> Self:
         """The registry of a store, with the sites that the settings name, or `declared` in their place."""
-        names = settings.sites if declared is None else declared
         visitors = Visitors(clock)
-        public = [name for name in settings.public_sites if name in names]
-        return cls(Sites(store, names, public, settings.rules), Salts(store, visitors, clock), visitors)
+        return cls(Sites.of(store, settings, declared), Salts(store, visitors, clock), visitors)
 
     @contextlib.asynccontextmanager
     async def kept_fresh(self, *others: Coroutine[Any, Any, None], wait: float | None = None) -> AsyncIterator[None]:

@@ -81,7 +81,7 @@ def read_page(field: str, written: str, rules: Rules) -> str:
 
 async def rules_of(store: Store, settings: Settings, site: str) -> Rules:
     """A site's rules as they are now; the settings' where there is no such site. Raises StoreError."""
-    sites = Sites(store, settings.sites, settings.public_sites, settings.rules)
+    sites = Sites.of(store, settings)
     await sites.refresh()
     return sites.rules(site)
 

@@ -23,6 +23,9 @@ from footfall.terminal import console, period_words, say, say_numbers, views_wor
 
 DEFAULT_PERIOD = "24h"
 
+#: So many of the store's own sites are looked at.
+MOST_SITES = 20
+
 
 def check(
     site: Annotated[
@@ -51,9 +54,11 @@ def check(
 def _check_all(settings: Settings) -> None:
     for line in unknown_settings():
         _note(line)
-    _fine(
-        f"settings: counts for {', '.join(settings.sites)}; anyone may read {', '.join(settings.public_sites) or 'none of them'}"
-    )
+    if settings.declared_sites:
+        public = ", ".join(settings.public_sites) or "none of them"
+        _fine(f"settings: counts for {', '.join(settings.declared_sites)}; anyone may read {public}")
+    else:
+        _fine("settings: counts for the sites in the store")
     if settings.spool:
         _prove_folder(settings.spool)
         _fine(f"spool: views wait in {settings.spool} while the store is away")
@@ -66,13 +71,17 @@ def _check_all(settings: Settings) -> None:
         _note("store: memory:// forgets everything when the server stops")
         return
 
+    from footfall.registry.sites import Sites
+
     async def run(opened: Store) -> None:
         started = time.monotonic()
         await opened.ping()
         _fine(f"store: {shown_url(settings.store)} takes a durable write in {(time.monotonic() - started) * 1000:.1f} ms")
         for line in await opened.warnings():
             _note(f"store: {line}")
-        for site in settings.sites:
+        sites = Sites.of(opened, settings)
+        await sites.refresh()
+        for site in settings.declared_sites or sites.names()[:MOST_SITES]:
             numbers = (await opened.counts(site, [WHOLE_SITE], settings.window)).pages[WHOLE_SITE]
             past = f"{views_words(numbers.views)} in the past {window_words(settings.window)}"
             _fine(f"{site}: {past}, {numbers.total:,} in total")
@@ -90,7 +99,7 @@ def _check_site(written: str, period: str, settings: Settings) -> None:
         raise BadInput("--period", f"write one of {', '.join(PERIODS)}")
 
     async def run(opened: Store) -> None:
-        sites = Sites(opened, settings.sites, settings.public_sites, settings.rules)
+        sites = Sites.of(opened, settings)
         await sites.refresh()
         if sites.get(name) is None:
             raise BadInput("SITE", f"no site {name} is here: its views are dropped as unknown-site; footfall site add makes it")

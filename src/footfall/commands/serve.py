@@ -46,10 +46,13 @@ def serve(
     def announce(port: int, key: str | None) -> None:
         where = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  # compared, not bound
         address = f"http://[{where}]:{port}" if ":" in where else f"http://{where}:{port}"
-        say(err, f"Footfall {__version__} counts for {', '.join(settings.sites)} in {shown_url(settings.store)}")
-        say(err, "Open ", (address, "bold"), "   (Ctrl-C stops)")
+        sites = f" for {', '.join(settings.declared_sites)}" if settings.declared_sites else ""
+        say(err, f"Footfall {__version__} counts{sites} in {shown_url(settings.store)}")
+        listening = f"listens on {address}; " if settings.public_url else ""
+        say(err, "Open ", (settings.public_url or address, "bold"), f"   ({listening}Ctrl-C stops)")
         if key:
-            say(err, "Set the dashboard's password, once and within an hour: ", (f"{address}/welcome?key={key}", "bold"))
+            link = f"{settings.public_url or address}/welcome?key={key}"
+            say(err, "Set a dashboard password (link valid for 1 hour): ", (link, "bold"))
 
     with named_as_given(given):
         run(settings, announce, reload=reload)

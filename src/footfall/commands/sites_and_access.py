@@ -72,7 +72,7 @@ def add_site(site: SiteArgument, rules: RulesArgument = None, store: StoreOption
     async def run(opened: Store) -> None:
         sites = _sites(opened, settings)
         await sites.refresh()
-        if sites.get(name) is not None or not await sites.save(name, changes, version=0):
+        if not await sites.create(name, changes):
             raise BadInput("SITE", f"{name} is there already; footfall site set changes it")
         say(console(), f"{name} is counted from now on")
 
@@ -120,8 +120,9 @@ def remove_site(
     async def run(opened: Store) -> None:
         sites = _sites(opened, settings)
         if page is None:
-            if sites.is_declared(name):
-                raise BadInput("SITE", f"{PREFIX}SITES names {name}; take it out there first")
+            kept = sites.why_kept(name)
+            if kept:
+                raise BadInput("SITE", kept)
             await sites.remove(name)
         await opened.forget(name, page)
         say(console(), f"{what} is removed")
@@ -205,8 +206,8 @@ def create_share(
             raise BadInput("SITE", f"there is no site {site}; footfall site list shows them")
         until = None if seconds is None else int(time.time()) + seconds
         made = await _credentials(opened).make_share(name, site, until)
-        say(console(stderr=True), f"Link {made.id}, for {site}. Put your server's address before it; it is not shown again.")
-        say(console(), f"/share/{made.secret}")
+        say(console(stderr=True), f"Link {made.id}, for {site}. {_before(settings)}It is not shown again.")
+        say(console(), f"{settings.public_url or ''}/share/{made.secret}")
 
     with_store(settings, run)
 
@@ -267,8 +268,8 @@ def make_link(store: StoreOption = None) -> None:
 
     async def run(opened: Store) -> None:
         key = await _passwords(opened, settings).invite()
-        say(console(stderr=True), "Put your server's address before it; it works once, within an hour.")
-        say(console(), f"/welcome?key={key}")
+        say(console(stderr=True), f"{_before(settings)}It works once, within an hour.")
+        say(console(), f"{settings.public_url or ''}/welcome?key={key}")
 
     with_store(settings, run)
 
@@ -285,8 +286,13 @@ def log_out_all(store: StoreOption = None) -> None:
     with_store(settings, run)
 
 
+def _before(settings: Settings) -> str:
+    """What is left to do with a link: nothing where the server's own address is known."""
+    return "" if settings.public_url else f"Put your server's address before it (or set {PREFIX}PUBLIC_URL). "
+
+
 def _sites(store: Store, settings: Settings) -> Sites:
-    return Sites(store, settings.sites, settings.public_sites, settings.rules)
+    return Sites.of(store, settings)
 
 
 def _credentials(store: Store) -> Credentials:

@@ -122,7 +122,7 @@ class LocalSink:
 
     async def start(self) -> None:
         settings = self._settings
-        declared = (self._site,) if self._site else settings.sites
+        declared = (self._site,) if self._site else None
         store = open_configured(settings, time.time)
         self._stack.push_async_callback(store.close)
         core = CountingCore.of(store, settings, Ledger(), time.time, declared=declared)

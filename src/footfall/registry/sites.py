@@ -1,8 +1,8 @@
 """The sites there are, and their rules: those the settings declare, and those kept as documents in the store.
 
 Every instance looks at the store's documents once a second, so a change made anywhere is seen everywhere within that time. What
-the settings declare wins: their sites are always there, and a site they call public is. While the store is away the last that
-was seen holds.
+the settings declare wins: their sites are always there, and a site they call public is. Where they declare none, a site that
+nobody asked for is there until the first one is created. While the store is away the last that was seen is used.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -19,6 +19,9 @@ from footfall.model import Document
 from footfall.rules import Rules, Site, Visibility, check_windows
 from footfall.stores import Store
 from footfall.stores.retention import SITE_KIND
+
+if TYPE_CHECKING:
+    from footfall.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -34,17 +37,28 @@ MAX_SITES = 10_000
 
 class Sites:
     """All sites by name. `declared` are the settings' sites, `public` those of them anyone may read, `defaults` the settings'
-    rules, which hold where a site's document has none of its own.
+    rules, which hold where a site's document has none of its own. `placeholders` are there as long as there are no others.
     """
 
-    def __init__(self, store: Store, declared: Sequence[str], public: Sequence[str], defaults: Rules) -> None:
+    def __init__(
+        self, store: Store, declared: Sequence[str], public: Sequence[str], defaults: Rules, placeholders: Sequence[str] = ()
+    ) -> None:
         self._store = store
         self._declared = tuple(declared)
+        self._placeholders = () if declared else tuple(placeholders)
         self._public = frozenset(public)
         self._defaults = defaults
         self._documents: dict[str, Document] = {}
         self._refreshing = asyncio.Lock()
-        self._sites: dict[str, Site] = {name: Site(name, self._rules(name, {})) for name in self._declared}
+        first = self._declared or self._placeholders
+        self._sites: dict[str, Site] = {name: Site(name, self._rules(name, {})) for name in first}
+
+    @classmethod
+    def of(cls, store: Store, settings: Settings, declared: Sequence[str] | None = None) -> Self:
+        """The sites of a store, with those that the settings declare, or `declared` in their place."""
+        names = settings.declared_sites if declared is None else declared
+        public = [name for name in settings.public_sites if name in (names or settings.sites)]
+        return cls(store, names, public, settings.rules, settings.sites)
 
     def get(self, name: str) -> Site | None:
         """A site, None where none has that name."""
@@ -62,6 +76,17 @@ class Sites:
     def is_declared(self, name: str) -> bool:
         """Whether the settings declare a site: then it can't be removed."""
         return name in self._declared
+
+    def _is_placeholder(self, name: str) -> bool:
+        return name in self._placeholders and name not in self._documents
+
+    def why_kept(self, name: str) -> str | None:
+        """Why a site can't be removed; None where it can."""
+        if self.is_declared(name):
+            return f"FOOTFALL_SITES names {name}: remove it there first"
+        if self._is_placeholder(name):
+            return f"{name} is there by default: it goes when the first site is created"
+        return None
 
     def is_declared_public(self, name: str) -> bool:
         """Whether the settings call a site public: then it can't be made private."""
@@ -82,7 +107,7 @@ class Sites:
         if documents == self._documents:
             return
         sites: dict[str, Site] = {}
-        for name in dict.fromkeys((*self._declared, *documents)):
+        for name in dict.fromkeys((*self._declared, *documents)) or self._placeholders:
             document = documents.get(name)
             if document == self._documents.get(name) and name in self._sites:
                 sites[name] = self._sites[name]
@@ -101,6 +126,11 @@ class Sites:
         rules = msgspec.convert(msgspec.to_builtins(self._defaults) | dict(overrides), Rules)
         check_windows(rules.retention, self._defaults.retention)
         return msgspec.structs.replace(rules, visibility=Visibility.PUBLIC) if name in self._public else rules
+
+    async def create(self, name: str, rules: Mapping[str, Any]) -> bool:
+        """Create a site; False where there is one of that name. Raises as `save` does."""
+        is_taken = name in self._sites and not self._is_placeholder(name)
+        return not is_taken and await self.save(name, rules, version=0)
 
     async def save(self, name: str, changes: Mapping[str, Any], *, version: int | None = None) -> bool:
         """Make a site or change its rules: `changes` by name of rule, None for the settings' again; False where the version is

@@ -35,6 +35,7 @@ from footfall.settings.values import (
     networks,
     none_if_empty,
     project_dsn,
+    public_address,
     setting_name,
     shown_url,
     store_url,
@@ -79,7 +80,10 @@ class Settings(BaseModel):
         BeforeValidator(listed_sites),
         Field(min_length=1),
         Words("host names such as example.com or localhost:8080, separated by commas", show=", ".join),
-    ] = Field(default=("localhost",), description="The sites whose views are counted.")
+    ] = Field(
+        default=("localhost",),
+        description="The sites whose views are counted. `localhost` is there until the first site is created, unless named.",
+    )
     home_site: Annotated[str, AfterValidator(known_site), Words("one of the sites", "the first of the sites")] = Field(
         default_factory=lambda fields: fields["sites"][0] if "sites" in fields else "",
         description="The site whose page `/` is the server's own front page, `GET /`.",
@@ -98,6 +102,15 @@ class Settings(BaseModel):
     )
     port: Annotated[int, Field(ge=0, le=65535), Words("a whole number from 0 to 65535")] = Field(
         default=8000, description="The port the server listens on; 0 takes any that is free."
+    )
+    public_url: Annotated[
+        str | None,
+        BeforeValidator(none_if_empty),
+        AfterValidator(public_address),
+        Words("a URL without a path, such as `https://counter.example`", "what a trusted proxy or the request says"),
+    ] = Field(
+        default=None,
+        description="Where browsers reach the server. Tags and links name it, also the link that sets the password.",
     )
     workers: Annotated[int, Field(ge=1), AfterValidator(few_enough), Words("a whole number, 1 or more")] = Field(
         default=1, description="How many server processes share the port; with `memory://` only 1."
@@ -236,6 +249,12 @@ class Settings(BaseModel):
         default=None,
         description="Where errors are reported: a Sentry, or a service that speaks its protocol. Needs `footfall[sentry]`.",
     )
+
+    @property
+    def declared_sites(self) -> tuple[str, ...]:
+        """The sites that the settings ask for: none where `localhost` is there by default alone."""
+        asked = self.model_fields_set
+        return self.sites if asked & {"sites", "home_site"} or ("public_sites" in asked and self.public_sites) else ()
 
     @property
     def retention(self) -> Retention:

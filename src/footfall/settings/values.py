@@ -33,6 +33,7 @@ _TOKEN = re.compile(r"(?=.{16,256}$)[A-Za-z0-9._~+/-]+=*")
 _DSN = re.compile(r"https?://[A-Za-z0-9]+(?::[A-Za-z0-9]*)?@[A-Za-z0-9.\[\]:_-]+(?:/[A-Za-z0-9._-]+)*/\d+", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _STORE = re.compile(r"[a-z][a-z0-9+.-]*://[^\x00-\x20\x7f]*(?: [^\x00-\x20\x7f]+)*")
+_PUBLIC = re.compile(r"https?://(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?", re.ASCII)
 _SECRET_PARAMETER = re.compile(r"(?i)([?&;#][^=&;#]*(?:pass|pwd|secret|token|auth|key|cred)[^=&;#]*=)[^&;#]*")
 
 #: Whose retention a tier's must not be shorter than.
@@ -137,6 +138,14 @@ def host_name(host: str) -> str:
     if not _HOST.fullmatch(host):
         raise ValueError(f"write an address or a host name alone; the port goes into {setting_name('port')}")
     return host
+
+
+def public_address(url: str | None) -> str | None:
+    """Where browsers reach the server, without a slash at its end. Raises ValueError."""
+    url = url and url.strip().rstrip("/").lower()
+    if url and not _PUBLIC.fullmatch(url):
+        raise ValueError("write the address that browsers open, such as https://counter.example, without a path")
+    return url
 
 
 def few_enough(workers: int, info: ValidationInfo) -> int:

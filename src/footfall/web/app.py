@@ -82,7 +82,7 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
     """Build every part. Raises SettingError, StoreUnavailable or StoreUnusable where the store can't be opened."""
     store = open_configured(settings, clock)
     ledger = Ledger(shared=settings.workers > 1)
-    ledger.introduce(instance, settings.sites)
+    ledger.introduce(instance, settings.declared_sites)
     spool = None
     if settings.spool:
         spool = Spool(settings.spool, store, ledger, max_bytes=settings.spool_max_bytes, max_age=settings.spool_age)
@@ -95,7 +95,7 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
     readiness = Readiness(store, spool)
     credentials = Credentials(store, clock)
     of_proxies = (settings.client_address_header, settings.country_header or "")
-    access = Access(sites, credentials, dependencies.addresses, settings.metrics_token, of_proxies)
+    access = Access(sites, credentials, dependencies.addresses, settings.metrics_token, of_proxies, settings.public_url)
     replies = CountingReplies(instance)
     live = Live(reads, window=settings.window, shares=shares.of, on_poll=ledger.polled, clock=clock)
     ledger.watch_watchers(lambda: live.watchers)
@@ -181,7 +181,8 @@ def make_app(settings: Settings, instance: str, clock: Clock = time.time, parts:
             others = (parts.credentials.keep_fresh(), parts.shares.keep_shown())
             fresh = parts.core.registry.kept_fresh(*others, wait=FIRST_LOOK_SECONDS)
             async with Vitals(parts.store, parts.ledger).watched(), tally.told(), fresh:
-                _log.info("counting for %s as instance %s", ", ".join(settings.sites), instance)
+                declared = ", ".join(settings.declared_sites) or "the sites in the store"
+                _log.info("counting for %s as instance %s", declared, instance)
                 yield
         parts.readiness.draining = True
         parts.live.end()

@@ -2,25 +2,25 @@
 
 Text for command lines, a designed page for browsers, the same numbers in both. A robot or a prefetch is
 shown the page and not counted. All others are counted, and see no number and no page of a site that they may not read.
+Where there is no home site, browsers are sent to the list of sites.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from starlette.types import Receive, Scope, Send
 
+from footfall.auth import Caller
 from footfall.counting.counter import Counter
 from footfall.counting.recording import Recorder, outcome_of
 from footfall.errors import FootfallError
-from footfall.headers import headers_of
+from footfall.headers import Headers, headers_of
 from footfall.intake.request import Intake
 from footfall.model import WHOLE_SITE, Count, Drop, Outcome, Settled, Span, Tier, View
 from footfall.reading.shared_reads import Reads
 from footfall.telemetry.ledger import Ledger
 from footfall.web.permissions import Access
 from footfall.web.problems import RETRY_AFTER, answer_error, problem
-from footfall.web.rendering import TOP_PAGES, HomeView, Renderer, past
+from footfall.web.rendering import TOP_PAGES, HomeView, Renderer, counted, past
 from footfall.web.replies import CountingReplies, RawHeaders
 from footfall.web.request_ids import accompanied
 from footfall.web.requests import peer_of
@@ -29,7 +29,7 @@ from footfall.web.requests import peer_of
 SECURITY_HEADERS: RawHeaders = [
     (
         b"content-security-policy",
-        b"default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        b"default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"strict-origin-when-cross-origin"),
@@ -73,7 +73,8 @@ class HomeEndpoint:
         self._access = access
         self._later = f"the count can't be read just now; this view is kept and will be counted\ninstance: {instance}\n"
         self._private = f"the numbers of this page are private\ninstance: {instance}\n".encode()
-        self._text = f"%d views in the {past(window)}\ninstance: {instance}\n"
+        self._no_site = f"no site has this address as its front page\ninstance: {instance}\n".encode()
+        self._text = f"%s in the {past(window)}\ninstance: {instance}\n"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -92,12 +93,23 @@ class HomeEndpoint:
             await send({"type": "http.response.body", "body": b""})
         elif method != "GET":
             await problem(405, "the home page is read with GET", {"Allow": "GET, HEAD"})(scope, receive, send)
+        elif not self._access.has_site(self._view.site):
+            await self._answer_without_site(scope, headers, send, wants_page=wants_page)
         elif wants_page:
             await self._answer_page(scope, headers, send)
         else:
             await self._answer_text(scope, headers, send)
 
-    async def _answer_text(self, scope: Scope, headers: Mapping[bytes, bytes], send: Send) -> None:
+    async def _answer_without_site(self, scope: Scope, headers: Headers, send: Send, *, wants_page: bool) -> None:
+        outcome = outcome_of(await self._record(headers, peer_of(scope), wanted=False))
+        if not wants_page:
+            await self._replies.send_body(send, outcome, 200, _PLAIN, self._no_site)
+            return
+        start = [*self._replies.headers(outcome), _VARY, (b"location", b"/sites"), (b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 303, "headers": start})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _answer_text(self, scope: Scope, headers: Headers, send: Send) -> None:
         may_read = await self._access.is_known_reader(headers, self._view.site)
         result = await self._record(headers, peer_of(scope), wanted=may_read)
         outcome = outcome_of(result)
@@ -113,21 +125,24 @@ class HomeEndpoint:
         if count is None:
             await self._replies.send_body(send, outcome, 202, _PLAIN, self._later.encode())
             return
-        await self._replies.send_body(send, outcome, 200, _PLAIN, (self._text % count.views).encode())
+        await self._replies.send_body(send, outcome, 200, _PLAIN, (self._text % counted(count.views)).encode())
 
-    async def _record(self, headers: Mapping[bytes, bytes], peer: str, *, wanted: bool) -> Settled | Drop:
+    async def _record(self, headers: Headers, peer: str, *, wanted: bool) -> Settled | Drop:
         return await self._recorder.record(self._intake.classify_home(self._view, headers, peer), headers, peer, wanted=wanted)
 
-    async def _answer_page(self, scope: Scope, headers: Mapping[bytes, bytes], send: Send) -> None:
+    async def _answer_page(self, scope: Scope, headers: Headers, send: Send) -> None:
         outcome: Outcome | Drop | None = None
         try:
             outcome = outcome_of(await self._record(headers, peer_of(scope), wanted=False))
             if not await self._access.is_known_reader(headers, self._view.site):
-                page = self._renderer.render_private(self._instance)
+                page = self._renderer.render(
+                    "private.html", instance=self._instance, caller=await self._access.known_caller(headers)
+                )
                 await self._send_page(send, _taken(outcome), outcome, page)
                 return
             is_live = self._access.is_public(self._view.site) or b"authorization" not in headers
-            page = self._renderer.render_home(await self._read(self._access.origin(scope), is_live=is_live))
+            caller = await self._access.known_caller(headers)
+            page = self._renderer.render_home(await self._read(self._access.origin(scope), caller, is_live=is_live))
         except FootfallError:
             await self._send_unavailable(accompanied(scope, send, self._ledger), outcome)
             return
@@ -146,7 +161,7 @@ class HomeEndpoint:
         await send({"type": "http.response.start", "status": status, "headers": start})
         await send({"type": "http.response.body", "body": page})
 
-    async def _read(self, origin: str, *, is_live: bool) -> HomeView:
+    async def _read(self, origin: str, caller: Caller, *, is_live: bool) -> HomeView:
         """What the page shows: its bars and its number are one reading, so they agree."""
         view, span = self._view, Span(Tier.SECOND, self._window)
         seconds = await self._reads.newest(view.site, view.page, span)
@@ -167,6 +182,7 @@ class HomeEndpoint:
             site_views=whole.pages[WHOLE_SITE].views,
             origin=origin,
             is_live=is_live,
+            caller=caller,
         )
 
     async def _send_unavailable(self, send: Send, outcome: Outcome | Drop | None) -> None:

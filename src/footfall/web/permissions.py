@@ -47,7 +47,10 @@ _ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}")
 
 
 class Access:
-    """Decides for every face. `metrics_token` opens the metrics; `of_proxies` are headers that the operator's proxies write."""
+    """Decides for every face. `metrics_token` opens the metrics; `of_proxies` are headers that the operator's proxies write.
+
+    `public_url` is where browsers reach the server, where a setting says so.
+    """
 
     def __init__(
         self,
@@ -56,11 +59,13 @@ class Access:
         addresses: Addresses,
         metrics_token: str | None = None,
         of_proxies: Iterable[str] = (),
+        public_url: str | None = None,
     ) -> None:
         self._sites = sites
         self._credentials = credentials
         self._addresses = addresses
         self._of_proxies = frozenset(name.lower().encode() for name in of_proxies)
+        self._public_url = public_url
         self._metrics_key = f"Bearer {metrics_token}".encode() if metrics_token else None
 
     # Who it is
@@ -83,11 +88,22 @@ class Access:
             caller = await self._credentials.share(cookies[SHARE_COOKIE])
         return caller
 
+    async def known_caller(self, headers: Headers) -> Caller:
+        """The same; nobody where a store that is away can't confirm who they are. For pages that are shown in any case."""
+        try:
+            return await self.caller(headers)
+        except StoreError:
+            return NOBODY
+
     async def caller_of(self, connection: HTTPConnection) -> Caller:
         """Who a request comes from."""
         return await self.caller(headers_of(connection.scope["headers"]))
 
     # What they may do
+
+    def has_site(self, site: str) -> bool:
+        """Whether there is such a site."""
+        return self._sites.get(site) is not None
 
     def is_public(self, site: str) -> bool:
         """Whether anyone may see all numbers of `site`."""
@@ -148,7 +164,9 @@ class Access:
         if fetched_from is not None:
             return fetched_from in ("same-origin", "none")
         origin = connection.headers.get("origin")
-        return origin is None or origin.partition("://")[2] == connection.headers.get("host")
+        if origin is None or origin.partition("://")[2] == connection.headers.get("host"):
+            return True
+        return origin == self.origin(connection.scope)  # behind a proxy that asks for us by another name
 
     # How it came
 
@@ -159,16 +177,31 @@ class Access:
 
     def is_secure(self, scope: RequestScope) -> bool:
         """Whether the browser reached us by TLS, as the connection or a trusted proxy says."""
-        if scope["scheme"] == "https":
-            return True
-        told = headers_of(scope["headers"]).get(b"x-forwarded-proto", b"").rpartition(b",")[2]  # the last is its own word
-        return told.strip() == b"https" and self._addresses.is_trusted(peer_of(scope))
+        return scope["scheme"] == "https" or self._told(scope, b"x-forwarded-proto", "proto") == "https"
 
     def origin(self, scope: RequestScope) -> str:
-        """Where the browser reached this server (``https://host[:port]``), as far as the request tells; "" where it does not."""
-        host = headers_of(scope["headers"]).get(b"host", b"").decode("latin-1")
+        """Where browsers reach this server (``https://host[:port]``): as the setting says, or a trusted proxy, or the request.
+
+        "" where none of them does.
+        """
+        if self._public_url:
+            return self._public_url
+        host = self._told(scope, b"x-forwarded-host", "host") or headers_of(scope["headers"]).get(b"host", b"").decode("latin-1")
         origin = f"{'https' if self.is_secure(scope) else scope['scheme']}://{host}"
         return origin if _ORIGIN.fullmatch(origin) else ""
+
+    def _told(self, scope: RequestScope, header: bytes, parameter: str) -> str:
+        """What the nearest proxy says in this header, or in Forwarded (RFC 7239); "" where it is not trusted, or says nothing."""
+        if not self._addresses.is_trusted(peer_of(scope)):
+            return ""
+        headers = headers_of(scope["headers"])
+        if header in headers:
+            return headers[header].rpartition(b",")[2].strip().decode("latin-1")  # the last is the proxy's own word
+        for pair in headers.get(b"forwarded", b"").rpartition(b",")[2].decode("latin-1").split(";"):
+            name, _, value = pair.strip().partition("=")
+            if name.lower() == parameter:
+                return value.strip('" ')
+        return ""
 
 
 def _cookies(header: bytes) -> Mapping[str, str]:

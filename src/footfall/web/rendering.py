@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from footfall.auth import NOBODY, Caller
 from footfall.web.dial import LONGEST_BAR, RING_RADIUS, SIZE, Dial, draw_dial
 from footfall.web.static_files import built_names
 
@@ -32,8 +33,6 @@ SHOWN_CHARACTERS = 96
 #: Stands in the counting examples where the server's own address is not known.
 EXAMPLE_ORIGIN = "https://counter.example"
 
-#: What may stand in an origin that is shown inside quotes of a shell and of a script.
-
 #: Unicode categories of characters that show as nothing, or turn what stands beside them around.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 
@@ -45,6 +44,7 @@ class HomeView(msgspec.Struct, frozen=True):
     seconds, UTC); `views`, `today` and `total` are the page's own. `pages` are the site's most viewed pages in the window, most
     viewed first, and `site_views` all views of the site in it. `origin` is where this server is reached (``https://host[:port]``);
     without one the counting examples name an example host. `is_live`: a script moves it.
+    `caller` decides which other pages it leads to.
     """
 
     site: str
@@ -60,6 +60,7 @@ class HomeView(msgspec.Struct, frozen=True):
     site_views: int
     origin: str = EXAMPLE_ORIGIN
     is_live: bool = False
+    caller: Caller = NOBODY
 
 
 class Renderer:
@@ -117,6 +118,7 @@ class Renderer:
         pages = view.pages[:TOP_PAGES]
         context: dict[str, Any] = {
             "view": view,
+            "caller": view.caller,
             "dial": dial,
             "past": past(view.window),
             "summary": summary(dial),
@@ -129,10 +131,6 @@ class Renderer:
             "site_parameter": quote(view.site, safe="", errors="replace"),
         }
         return self.render("home.html", **context)
-
-    def render_private(self, instance: str) -> bytes:
-        """The home page for a caller that may not see its numbers. `instance` is the name of the server that answers."""
-        return self.render("private.html", instance=instance)
 
     def render_unavailable(self, instance: str) -> bytes:
         """The page that goes with a 503: the store can't be read now. `instance` is the name of the server that says so."""

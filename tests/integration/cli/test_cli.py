@@ -369,14 +369,15 @@ def test_a_store_that_can_not_be_used_is_one_line(run: Run, place: Path, make: o
 
 
 def test_serve_says_where_to_look(place: Path) -> None:
-    """What is counted, where it is kept, the address to open, and once how to set a password."""
-    with FootfallServer(f"sqlite:///{place}/footfall.db", sites=[SITE]) as server:
+    """What is counted, where it is kept, the address that browsers open, and once how to set a password."""
+    settings = {"PUBLIC_URL": "https://Stats.example/"}
+    with FootfallServer(f"sqlite:///{place}/footfall.db", sites=[SITE], settings=settings) as server:
         lines = [line for line in server.log.splitlines() if not line.startswith("{")]
     first, second, third = lines
     assert re.fullmatch(rf"Footfall \S+ counts for {SITE} in sqlite:///{place}/footfall\.db", first)
-    assert second == f"Open {server.url}   (Ctrl-C stops)"
+    assert second == f"Open https://stats.example   (listens on {server.url}; Ctrl-C stops)"
     assert re.fullmatch(
-        rf"Set the dashboard's password, once and within an hour: {re.escape(server.url)}/welcome\?key=[A-Za-z0-9_-]{{32}}", third
+        r"Set a dashboard password \(link valid for 1 hour\): https://stats\.example/welcome\?key=[A-Za-z0-9_-]{32}", third
     )
 
 

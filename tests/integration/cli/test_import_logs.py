@@ -100,7 +100,7 @@ def test_a_pattern_reads_a_log_of_ones_own(run: Run, place: Path) -> None:
         ),
         (["--format", "alb", "--site", SITE], "FILE: no line of it is in the format given; leave --format out, or see "),
         ([], "--site: the format of the log (combined) names no host; say whose log it is"),
-        (["--site", "https://x"], "SITE: write a host name such as "),
+        (["--site", "ftp://x"], "--site: write a host name such as "),
         (
             ["--follow", "--dry-run"],
             "--follow: follows one log that is a file, and counts it; leave out --dry-run, other files, and -",

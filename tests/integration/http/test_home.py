@@ -79,6 +79,32 @@ async def test_a_store_that_can_not_tell_who_asks_shows_nothing(app: InProcess, 
     assert (reply.status_code, reply.headers["x-footfall"], "private" in reply.text) == (200, "counted", True)
 
 
+async def test_without_a_home_site_browsers_are_led_to_the_sites() -> None:
+    """`localhost` has gone with the first site that was created; nothing is counted for the new one."""
+    async with running(sites=None, public_sites=None) as app:
+        assert "1 view in the past minute" in (await home(app, "text/html")).text
+        await app.parts.core.registry.sites.create(SITE, {})
+        page, text = await home(app, "text/html"), await home(app, "*/*")
+        assert await views(app) == 0
+    assert (page.status_code, page.headers["location"]) == (303, "/sites")
+    assert (text.status_code, text.text) == (200, "no site has this address as its front page\ninstance: here\n")
+    assert page.headers["x-footfall"] == text.headers["x-footfall"] == "dropped; reason=unknown-site"
+
+
+@pytest.mark.parametrize("public", [SITE, ""])
+async def test_the_front_page_leads_to_the_others(public: str) -> None:
+    """Whether it shows numbers or not: to the sites, and to the log-in where nobody has logged in."""
+    async with running(public_sites=public) as app:
+        page = await home(app, "text/html")
+        assert '<a href="/sites">Sites</a>' in page.text
+        assert '<a href="/login">Log in</a>' in page.text
+        made = await app.parts.credentials.make_session()
+        page = await home(app, "text/html", cookie=f"footfall_session={made.secret}")
+    assert '<a href="/access">Access</a>' in page.text
+    assert "Log out" in page.text
+    assert "Log in" not in page.text
+
+
 async def test_a_view_that_is_not_taken_shows_the_number_without_it() -> None:
     """The site may gain no new page today: the page `/` is one."""
     async with running(public_sites=SITE, pages_per_day=1) as app:

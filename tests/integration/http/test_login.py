@@ -100,6 +100,9 @@ async def test_behind_tls_the_cookie_is_secure(clock: Clock) -> None:
     [
         ({}, "http://footfall.example"),
         ({"x-forwarded-proto": "https"}, "https://footfall.example"),
+        ({"x-forwarded-proto": "http, https", "x-forwarded-host": "x.example, stats.example"}, "https://stats.example"),
+        ({"forwarded": 'for=192.0.2.1, for=192.0.2.2;host="stats.example:8443";proto=https'}, "https://stats.example:8443"),
+        ({"x-forwarded-host": 'x"onload="y'}, "https://counter.example"),
         ({"host": "[::1]:8000"}, "http://[::1]:8000"),
         ({"host": 'x"onload="y'}, "https://counter.example"),
         ({"host": "x/$(id)"}, "https://counter.example"),
@@ -110,6 +113,16 @@ async def test_the_tag_names_the_origin_that_was_asked(headers: dict[str, str], 
     async with running(peer="10.0.0.1", trusted_proxies="10.0.0.0/8", public_sites=SITE) as app:
         page = await app.client.get("/", headers=headers | {"accept": "text/html"})
         assert f"src=&#34;{origin}/footfall.js&#34;" in page.text.replace('"', "&#34;")
+
+
+async def test_a_setting_names_the_address_that_browsers_open() -> None:
+    """It stands in tags, whatever name the server was asked by; and forms of pages at that address are its own."""
+    async with running(public_url="https://Stats.example/", public_sites=SITE, admin_password=PASSWORD) as app:
+        page = await app.client.get("/", headers={"accept": "text/html"})
+        assert "src=&#34;https://stats.example/footfall.js&#34;" in page.text.replace('"', "&#34;")
+        for origin, status in (("https://stats.example", 303), ("https://evil.example", 403)):
+            reply = await app.client.post("/login", data={"password": PASSWORD}, headers={"origin": origin})
+            assert reply.status_code == status
 
 
 async def test_guessing_is_limited_by_address(app: InProcess, clock: Clock) -> None:

@@ -14,6 +14,7 @@ from footfall.registry.instances import REPEAT_SECONDS, ROW_SECONDS, Shares
 from footfall.registry.salts import Salts
 from footfall.registry.sites import Sites
 from footfall.rules import Rules, Visibility
+from footfall.settings import load_settings
 from footfall.stores.base import VISITOR_GRACE
 from footfall.stores.memory import MemoryStore
 from tests.contract.conftest import Clock
@@ -49,6 +50,33 @@ async def test_a_change_made_anywhere_is_seen_everywhere(store: MemoryStore) -> 
     await here.remove("c.example")
     await there.refresh()
     assert there.get("c.example") is None
+
+
+async def test_a_site_that_nobody_asked_for_goes_with_the_first_that_is_created(store: MemoryStore) -> None:
+    """On every instance. It stays where somebody has given it rules, which asks for it."""
+    settings = load_settings({}, {}, None)
+    here, there = Sites.of(store, settings), Sites.of(store, settings)
+    assert here.names() == ["localhost"]
+    assert here.why_kept("localhost") == "localhost is there by default: it goes when the first site is created"
+    assert await here.create("a.example", {})
+    await there.refresh()
+    assert here.names() == there.names() == ["a.example"]
+    assert not await here.create("a.example", {})
+    await here.remove("a.example")
+    assert here.names() == ["localhost"]
+    assert await here.create("localhost", {"site_rate": 9})
+    assert await here.create("a.example", {})
+    assert here.names() == ["a.example", "localhost"]
+    assert here.why_kept("localhost") is None
+
+
+@pytest.mark.parametrize("asked", [{"sites": "localhost"}, {"home_site": "localhost"}, {"public_sites": "localhost"}])
+async def test_a_site_that_a_setting_names_stays(store: MemoryStore, asked: dict[str, str]) -> None:
+    """Whichever setting it is."""
+    sites = Sites.of(store, load_settings(asked, {}, None))
+    await sites.create("a.example", {})
+    assert sites.names() == ["localhost", "a.example"]
+    assert sites.why_kept("localhost") == "FOOTFALL_SITES names localhost: remove it there first"
 
 
 async def test_of_two_who_change_a_site_at_once_one_succeeds(store: MemoryStore) -> None:

@@ -34,6 +34,7 @@ def test_without_any_setting_the_documented_defaults_hold() -> None:
         "public_sites": ("localhost",),
         "host": "127.0.0.1",
         "port": 8000,
+        "public_url": None,
         "workers": 1,
         "instance": None,
         "window": 60,
@@ -163,6 +164,14 @@ def test_what_is_no_host_name_is_no_site(text: str, reason: str) -> None:
     problem = refused({"SITES": text})
     assert problem.setting == "FOOTFALL_SITES"
     assert reason in problem.problem
+
+
+@pytest.mark.parametrize(
+    "url", ["stats.example", "https://stats.example/blog", "ftp://stats.example", "https://a b", "https://x?y"]
+)
+def test_what_is_no_public_address_is_refused(url: str) -> None:
+    """It is an origin: a scheme, a host and perhaps a port."""
+    assert "such as https://counter.example, without a path" in refused({"PUBLIC_URL": url}).problem
 
 
 def test_a_site_in_another_alphabet_is_kept_as_browsers_send_it() -> None:

@@ -101,7 +101,7 @@ class Manage:
             return refused
         rules = await _rules(request)
         name = _site_name(rules.pop("site", None))
-        if self._sites.get(name) is not None or not await self._sites.save(name, rules, version=0):
+        if not await self._sites.create(name, rules):
             return problem(409, f"there is a site {name!r} already; change it with PATCH /api/v1/sites/{name}")
         return _json(self._reply(name), 201)
 
@@ -120,8 +120,9 @@ class Manage:
             while not await self._sites.save(name, rules):  # somebody else changed it at the same moment: change that
                 pass
         elif request.method == "DELETE":
-            if self._sites.is_declared(name):
-                return problem(409, f"FOOTFALL_SITES names {name!r}; take it out there first")
+            kept = self._sites.why_kept(name)
+            if kept:
+                return problem(409, kept)
             await self._sites.remove(name)
             for share in await self._credentials.shares(name):
                 await self._credentials.revoke_share(share)

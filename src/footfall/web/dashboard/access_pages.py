@@ -72,9 +72,8 @@ class AccessPages:
                 raise BadInput("days", "one of the times to choose from")
             until = int(time.time()) + int(days) * DAY if days != "0" else None
             made = await self._credentials.make_share(name, site, until)
-            link = str(request.base_url).rstrip("/") + f"/share/{quote(made.secret)}"
-            if self._access.is_secure(request.scope):
-                link = link.replace("http://", "https://", 1)
+            origin = self._access.origin(request.scope) or str(request.base_url).rstrip("/")
+            link = f"{origin}/share/{quote(made.secret)}"
             return await self._page(request, caller, 200, made=("link", made, link))
         action, site = str(form.get("action", "")), str(form.get("site", ""))
         scope = read_scope(action if action == "admin" else f"{action}:{site}")
