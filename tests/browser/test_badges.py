@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from playwright.async_api import expect
 
@@ -43,3 +45,19 @@ async def test_a_picture_in_a_page_counts_and_shows_its_number(visitor: Visitor,
         await visitor.page.goto(url)
         await expect(visitor.page.locator("img")).to_have_js_property("naturalHeight", 18)
     await store.reaches(readme=2)
+
+
+async def test_a_badge_keeps_the_policy_that_it_is_sent_with(visitor: Visitor, store: Store) -> None:
+    """Opened by itself it may load nothing and has no inline style; whatever its label is, it is drawn as it was written."""
+    for label in ('a&b<c">', "📦🚀", "ラベル"):
+        await visitor.page.goto(f"{store.server.url}/counter/{store.site}.svg?label={quote(label)}")
+        assert label in await visitor.run("[...document.querySelectorAll('text')].map(text => text.textContent)")
+        assert await visitor.run("document.querySelector('[style], style') === null")
+
+
+async def test_a_wrong_parameter_is_seen_in_the_page(visitor: Visitor, store: Store, put: Put) -> None:
+    """A browser shows the picture that comes with the error."""
+    await visitor.page.goto(put("/readme", f'<img src="{store.server.url}/counter/{store.site}.svg?color=redd" alt="views">'))
+    await expect(visitor.page.locator("img")).to_have_js_property("naturalHeight", 20)
+    assert [("400" in trouble) for trouble in visitor.troubles] == [True]
+    visitor.troubles.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -11,6 +12,9 @@ from footfall.stores.redis.server.url import Address, Kind, Login, Place, Tls, r
 
 SECRET = "s3cret/at?the#door@night"
 ESCAPED = "s3cret%2Fat%3Fthe%23door%40night"
+
+#: All signs that a generator of passwords may take, a blank among them.
+SIGNS = "p!#$%^&*()[]/@:?+ x"
 
 
 def read(url: str) -> Place:
@@ -29,6 +33,8 @@ def read(url: str) -> Place:
         (f"redis://:{ESCAPED}@h", Place(Kind.SINGLE, (Address("h", 6379),), login=Login(None, SECRET))),
         (f"redis://footfall:{SECRET}@h/1", Place(Kind.SINGLE, (Address("h", 6379),), 1, login=Login("footfall", SECRET))),
         (f"redis://footfall:{ESCAPED}@h", Place(Kind.SINGLE, (Address("h", 6379),), login=Login("footfall", SECRET))),
+        (f"redis://:{SIGNS}@h/1", Place(Kind.SINGLE, (Address("h", 6379),), 1, login=Login(None, SIGNS))),
+        (f"redis://:{quote(SIGNS, safe='')}@h/1", Place(Kind.SINGLE, (Address("h", 6379),), 1, login=Login(None, SIGNS))),
         ("redis://footfall:@h", Place(Kind.SINGLE, (Address("h", 6379),), login=Login("footfall", None))),
         ("rediss://h", Place(Kind.SINGLE, (Address("h", 6379),), tls=Tls())),
         ("unix:///run/redis.sock", Place(Kind.SINGLE, (Address("/run/redis.sock", 0),))),
