@@ -15,6 +15,13 @@ PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
 GET = b"GET /ping HTTP/1.1\r\nHost: a\r\n"
 POST = b"POST /count?s=example.com&p=/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
+#: Log-ins that are sent at once.
+LOG_INS = 200
+LOG_IN = (
+    b"POST /login HTTP/1.1\r\nHost: a\r\nSec-Fetch-Site: same-origin\r\n"
+    b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 23\r\n\r\npassword=wrong+password"
+)
+
 #: Connections that are open at once where an attack needs many.
 MANY = 1000
 
@@ -89,11 +96,23 @@ def half_open(port: int, end: float) -> None:
         time.sleep(max(0.0, end - time.monotonic()))
 
 
+def log_ins(port: int, end: float) -> None:
+    """Wrong passwords, in the same moment on hundreds of connections, again and again."""
+    with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+        connections = [stack.enter_context(contextlib.closing(connect(port))) for _ in range(LOG_INS)]
+        while time.monotonic() < end:
+            for connection in connections:
+                connection.sendall(LOG_IN)
+            for connection in connections:
+                connection.recv(CHUNK)
+
+
 #: The attacks by name.
 ATTACKS: dict[str, Callable[[int, float], None]] = {
     attack.__name__: attack
     for attack in (
         *(pipelined, pipelined_unread, header_lines, header_value, url, trailers, trailer_value, chunk_extension, half_open),
+        log_ins,
     )
 }
 

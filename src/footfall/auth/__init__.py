@@ -5,7 +5,7 @@ shown once, when they are made. This package knows no requests: `web.access` fin
 """
 
 from footfall.auth.credentials import Credentials, Made, Session, Share, Token
-from footfall.auth.passwords import MIN_PASSWORD_LENGTH, Passwords, TooManyAttempts
+from footfall.auth.passwords import MIN_PASSWORD_LENGTH, CheckUnderWay, NotChecked, Passwords, TooManyAttempts
 from footfall.auth.scopes import ADMIN, NOBODY, Caller, Scope, read_scope
 
 __all__ = [
@@ -13,8 +13,10 @@ __all__ = [
     "MIN_PASSWORD_LENGTH",
     "NOBODY",
     "Caller",
+    "CheckUnderWay",
     "Credentials",
     "Made",
+    "NotChecked",
     "Passwords",
     "Scope",
     "Session",

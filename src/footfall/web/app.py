@@ -101,7 +101,7 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
     ledger.watch_watchers(lambda: live.watchers)
     renderer = Renderer()
     pages = Pages(renderer, access, instance)
-    passwords = Passwords(store, credentials, settings.admin_password)
+    passwords = Passwords(store, credentials, settings.admin_password, clock=clock)
     auth = Auth(access, credentials, passwords, pages)
     manage = Manage(store, sites, credentials, access)
     dashboard = Dashboard(DashboardReads(reads, settings.window, shares.of), sites, access, pages)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from footfall.auth import Credentials, Passwords
+from footfall.model import DEFAULT_RETENTION
+from footfall.stores import open_store
 from tests.support import attacks
-from tests.support.attacks import ATTACKS
+from tests.support.attacks import ATTACKS, LOG_IN, LOG_INS
 from tests.support.servers import HOST, FootfallServer
 from tests.support.servers.load import BROWSER
 
@@ -27,9 +33,19 @@ SLOWEST = 0.1
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[FootfallServer]:
-    with tempfile.TemporaryDirectory() as folder, FootfallServer(f"sqlite:///{Path(folder)}/footfall.db") as server:
-        views(server, 1)  # what the first views load is not the attacks' doing
-        yield server
+    with tempfile.TemporaryDirectory() as folder:
+        store = f"sqlite:///{Path(folder)}/footfall.db"
+        asyncio.run(set_password(store))
+        with FootfallServer(store) as server:
+            views(server, 1)  # what the first views load is not the attacks' doing
+            yield server
+
+
+async def set_password(url: str) -> None:
+    """Set a password that costs to be checked what an owner's does."""
+    store = open_store(url, time.time, DEFAULT_RETENTION, 60)
+    await Passwords(store, Credentials(store, time.time)).set("correct horse battery")
+    await store.close()
 
 
 def resident(server: FootfallServer) -> int:
@@ -67,6 +83,32 @@ def hold_against(server: FootfallServer, attack: str, seconds: float) -> None:
     while resident(server) > before + KEPT and time.monotonic() < deadline:
         time.sleep(0.1)
     assert resident(server) <= before + KEPT
+
+
+def processor_seconds(server: FootfallServer) -> float:
+    """Processor time that the server has taken: utime and stime of proc_pid_stat(5)."""
+    fields = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_log_ins_made_at_once_cost_one_check_and_little_more(server: FootfallServer) -> None:
+    """200 in the same moment: one password is checked, and the others are told when to try again."""
+
+    async def log_in() -> tuple[bytes, bool]:
+        reader, writer = await asyncio.open_connection(HOST, server.port)
+        writer.write(LOG_IN)
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        return head.split()[1], b"\r\nretry-after: 1\r\n" in head
+
+    async def at_once() -> Counter[tuple[bytes, bool]]:
+        return Counter(await asyncio.gather(*(log_in() for _ in range(LOG_INS))))
+
+    before = processor_seconds(server)
+    replies = asyncio.run(at_once())
+    assert replies[b"401", False] in (1, 2, 3)  # a second may come when the first has been checked
+    assert replies[b"429", True] == LOG_INS - replies[b"401", False]
+    assert processor_seconds(server) - before < 2  # each for itself: 5 s
 
 
 @pytest.mark.parametrize("attack", sorted(ATTACKS))

@@ -7,9 +7,9 @@ from collections import Counter as Tally
 
 import pytest
 
-from footfall.auth import ADMIN, Caller, Credentials, Passwords, TooManyAttempts, read_scope
-from footfall.auth.passwords import MAX_ATTEMPTS, MAX_ATTEMPTS_OF_ALL
-from footfall.errors import BadInput
+from footfall.auth import ADMIN, Caller, CheckUnderWay, Credentials, Passwords, TooManyAttempts, read_scope
+from footfall.auth.passwords import MAX_ATTEMPTS, MAX_ATTEMPTS_OF_ALL, REMEMBERED_SECONDS
+from footfall.errors import BadInput, StoreUnavailable
 from footfall.model import DAY, Document
 from footfall.stores.memory import MemoryStore
 from tests.contract.conftest import Clock
@@ -28,7 +28,7 @@ def store(clock: Clock) -> MemoryStore:
 
 
 class Slow(Passwords):
-    """Passwords that take their time to be compared, as a good hash does: whoever comes meanwhile comes at once."""
+    """Passwords that take their time to be compared, as a good hash does: others come in the meantime."""
 
     tried = 0
 
@@ -43,13 +43,73 @@ def slow(store: MemoryStore, clock: Clock) -> Slow:
     return Slow(store, Credentials(store, clock), PASSWORD)
 
 
-async def test_guesses_made_at_once_are_limited_like_others(store: MemoryStore, clock: Clock) -> None:
-    """A hundred that come in the same moment: ten are looked at."""
+async def guess(passwords: Passwords, times: int = 100) -> Tally[type]:
+    """Guesses from one address in the same moment; what came of them."""
+    guesses = (passwords.check(f"a wrong password {n}", "203.0.113.7") for n in range(times))
+    return Tally(type(result) for result in await asyncio.gather(*guesses, return_exceptions=True))
+
+
+async def test_of_guesses_made_at_once_one_is_checked(store: MemoryStore, clock: Clock) -> None:
+    """Each process checks one at a time; of one address, no more than may be tried."""
     passwords = slow(store, clock)
-    guesses = (passwords.check(f"a wrong password {n}", "203.0.113.7") for n in range(100))
-    results = await asyncio.gather(*guesses, return_exceptions=True)
-    assert Tally(type(result) for result in results) == {bool: MAX_ATTEMPTS, TooManyAttempts: 100 - MAX_ATTEMPTS}
+    for tried in range(1, MAX_ATTEMPTS + 1):
+        assert await guess(passwords) == {bool: 1, CheckUnderWay: 99}
+        assert Slow.tried == tried
+    assert await guess(passwords) == {TooManyAttempts: 100}
     assert Slow.tried == MAX_ATTEMPTS
+
+
+async def test_many_processes_share_the_limit(store: MemoryStore, clock: Clock) -> None:
+    """Thirty that check one each in the same moment count each attempt before they look at it."""
+    Slow.tried = 0
+    processes = [Slow(store, Credentials(store, clock), PASSWORD) for _ in range(30)]
+    results = await asyncio.gather(*(guess(each, 1) for each in processes))
+    assert sum(results, Tally()) == {bool: MAX_ATTEMPTS, TooManyAttempts: 30 - MAX_ATTEMPTS}
+    assert Slow.tried == MAX_ATTEMPTS
+
+
+async def test_what_was_refused_is_refused_again_without_the_store(store: MemoryStore, clock: Clock) -> None:
+    """For some seconds, or until a clock jumps; then the store is asked again. Other addresses have nothing to do with it."""
+    passwords = Slow(store, Credentials(store, clock), PASSWORD, clock=clock)
+    for _ in range(MAX_ATTEMPTS):
+        assert not await passwords.check("a wrong password", "203.0.113.7")
+    assert await guess(passwords, 1) == {TooManyAttempts: 1}
+    look, looks = store.document, []
+
+    async def noted(kind: str, key: str) -> Document | None:
+        looks.append(kind)
+        return await look(kind, key)
+
+    store.document = noted  # type: ignore[method-assign]
+    assert await guess(passwords) == {TooManyAttempts: 100}
+    assert looks == []
+    for seconds in (REMEMBERED_SECONDS, -DAY):
+        clock.advance(seconds)
+        looks.clear()
+        assert await guess(passwords, 1) == {TooManyAttempts: 1}
+        assert looks
+    assert await passwords.check(PASSWORD, "198.51.100.9")
+
+
+async def test_a_check_that_fails_lets_the_next_one_in(store: MemoryStore, clock: Clock) -> None:
+    """A store that is away for a moment does not lock out all."""
+    passwords = slow(store, clock)
+    look = store.document
+
+    async def away(_kind: str, _key: str) -> Document | None:
+        raise StoreUnavailable("away")
+
+    store.document = away  # type: ignore[method-assign, assignment]
+    with pytest.raises(StoreUnavailable):
+        await passwords.check(PASSWORD, "203.0.113.7")
+    store.document = look  # type: ignore[method-assign]
+    assert await passwords.check(PASSWORD, "203.0.113.7")
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(1, "1 minute"), (60, "1 minute"), (61, "2 minutes"), (900, "15 minutes")])
+def test_the_wait_is_told_in_minutes(seconds: int, words: str) -> None:
+    """Never a shorter one than it is."""
+    assert str(TooManyAttempts(seconds)).endswith(f"try again in {words}")
 
 
 async def test_one_address_does_not_lock_out_all(store: MemoryStore, clock: Clock) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from footfall.auth import MIN_PASSWORD_LENGTH, Credentials, Passwords, TooManyAttempts
+from footfall.auth import MIN_PASSWORD_LENGTH, Credentials, NotChecked, Passwords
 from footfall.auth.credentials import SESSION_SECONDS
 from footfall.errors import BadInput
 from footfall.web.dashboard.forms import read_form
@@ -49,9 +49,10 @@ class Auth:
         target = _next(form.get("next"))
         try:
             is_right = await self._passwords.check(str(form.get("password", "")), self._access.address(request))
-        except TooManyAttempts as error:
-            reply = await self._form(request, 429, f"{str(error)[0].upper()}{str(error)[1:]}.", target)
-            reply.headers["Retry-After"] = str(max(1, error.retry_after))
+        except NotChecked as error:  # without a look into the store, as all that is refused so
+            trouble = f"{str(error)[0].upper()}{str(error)[1:]}."
+            reply = self._pages.answer(request, "login.html", 429, trouble=trouble, next=target, has_password=True)
+            reply.headers["Retry-After"] = str(error.retry_after)
             return reply
         if not is_right:
             return await self._form(request, 401, "That is not the password.", target)
