@@ -139,11 +139,11 @@ async def test_what_an_application_does_to_its_scope_is_not_counted(settings: Se
     assert await totals(settings, "/asked", "/100%25%3F", WHOLE_SITE) == [1, 1, 2]
 
 
-@pytest.mark.parametrize("site", ["https://example.com", "example.com/"])
+@pytest.mark.parametrize("site", ["ftp://example.com", "example com", "example.com:0"])
 def test_a_site_that_is_no_name_is_refused(settings: Settings, site: str) -> None:
     """Before anything is served, by both middlewares."""
     for middleware in (FootfallMiddleware, FootfallWSGIMiddleware):
-        with pytest.raises(BadInput, match="site: write a host name alone"):
+        with pytest.raises(BadInput, match="site: write a "):
             middleware(starlette_app(), site=site, settings=settings)  # type: ignore[arg-type]
 
 
