@@ -1,4 +1,4 @@
-"""What is done with a view once intake has classified it: dropped, or counted, with the page that it opened noted.
+"""What is done with a view once intake has classified it: dropped, or counted, within what its address may bring of new pages.
 
 Every face that counts one view at a time records it here: /count, the pixel, the home page, badges and the middlewares.
 """
@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from footfall.counting.counter import Counter
 from footfall.errors import NotAcknowledged
+from footfall.intake.limits import Claim
 from footfall.intake.request import Intake
 from footfall.model import Drop, Outcome, Settled, View
 
@@ -30,9 +33,13 @@ class Recorder:
         if isinstance(classified, Drop):
             self._counter.dropped(classified)
             return classified
-        settled = await self._counter.count(classified, wanted=wanted)
-        if settled.opened:
-            self._intake.note_opened(classified.site, headers, peer)
+        view, claim = self._claimed(classified, headers, peer)
+        settled: Settled | None = None
+        try:
+            settled = await self._counter.count(view, wanted=wanted)
+        finally:
+            if claim is not None or (settled is not None and settled.opened):
+                self._intake.settle(view, claim, settled, headers, peer)
         return settled
 
     def submit(
@@ -48,12 +55,21 @@ class Recorder:
             tell(classified)
             return
 
+        view, claim = self._claimed(classified, headers, peer)
+
         def settle(result: Settled | NotAcknowledged) -> None:
-            if isinstance(result, Settled) and result.opened:
-                self._intake.note_opened(classified.site, headers, peer)
+            settled = result if isinstance(result, Settled) else None
+            if claim is not None or (settled is not None and settled.opened):
+                self._intake.settle(view, claim, settled, headers, peer)
             tell(result)
 
-        self._counter.submit(classified, settle)
+        self._counter.submit(view, settle)
+
+    def _claimed(self, view: View, headers: Mapping[bytes, bytes], peer: str) -> tuple[View, Claim | None]:
+        claim = self._intake.claim(view, headers, peer)
+        if claim is not None and not claim.is_granted:
+            view = msgspec.structs.replace(view, may_open=False)
+        return view, claim
 
 
 def outcome_of(result: Settled | Drop) -> Outcome | Drop:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from cachetools import LRUCache
 
@@ -16,6 +17,9 @@ TIMED_ADDRESSES = 50_000
 
 #: A burst may use up this many seconds' worth of a rate at once.
 BURST_SECONDS = 60.0
+
+#: Pages that are known to be no new ones, about 200 bytes each; beyond it all are forgotten.
+KNOWN_PAGES = 20_000
 
 #: One address brings at most this many pages a day that its site has not had before.
 NEW_PAGES_OF_AN_ADDRESS = 20
@@ -40,31 +44,71 @@ class Rates:
         return True
 
 
-class NewPageQuota:
-    """How many new pages an address has brought today."""
+class Claim(NamedTuple):
+    """A view that may be the first of its page, and is not settled yet: of which address, "" where none is limited, and whether
+    that address may still bring a new page.
+    """
 
-    def __init__(self, day: Callable[[], int], addresses: int = TIMED_ADDRESSES) -> None:
+    who: str
+    is_granted: bool
+
+
+class NewPageQuota:
+    """How many new pages an address has brought today, and how many it may be bringing just now.
+
+    The store says whether a page is new, when the view is committed. Until then each page that is not known to be there is
+    claimed: otherwise any number could come before the first of them is settled.
+    """
+
+    def __init__(self, day: Callable[[], int], addresses: int = TIMED_ADDRESSES, pages: int = KNOWN_PAGES) -> None:
         self._day = day
         self._counted_on = 0
-        self._pages: LRUCache[tuple[str, str], int] = LRUCache(addresses)
+        self._brought: LRUCache[tuple[str, str], int] = LRUCache(addresses)
+        #: Pages of views under way by site and address, and how many views each has.
+        self._claimed: dict[tuple[str, str], dict[str, int]] = {}
+        #: Pages that the store has: their views claim nothing.
+        self._known: set[tuple[str, str]] = set()
+        self._most_known = pages
 
-    @property
-    def are_none(self) -> bool:
-        """No address has brought a new page of late: each may bring one."""
-        return not self._pages
+    def knows(self, site: str, page: str) -> bool:
+        """Whether a page is known to be no new one."""
+        return (site, page) in self._known
 
-    def may_open(self, site: str, who: str) -> bool:
-        """Whether an address may bring another new page."""
+    def claim(self, site: str, who: str, page: str) -> bool:
+        """Whether an address may bring a page, should it be new; if so it is claimed until `settle`."""
         self._turn()
-        return self._pages.get((site, who), 0) < NEW_PAGES_OF_AN_ADDRESS
+        claimed = self._claimed.get((site, who), {})
+        if page not in claimed and self._brought.get((site, who), 0) + len(claimed) >= NEW_PAGES_OF_AN_ADDRESS:
+            return False
+        claimed[page] = claimed.get(page, 0) + 1
+        self._claimed[site, who] = claimed
+        return True
 
-    def opened(self, site: str, who: str) -> None:
+    def settle(self, site: str, who: str, page: str, *, is_kept: bool) -> None:
+        """Give a claim back. `is_kept`: the store has the page now."""
+        claimed = self._claimed.get((site, who))
+        if claimed is not None:
+            claimed[page] -= 1
+            if not claimed[page]:
+                del claimed[page]
+            if not claimed:
+                del self._claimed[site, who]
+        if is_kept:
+            self.learn(site, page)
+
+    def learn(self, site: str, page: str) -> None:
+        """The store has this page."""
+        if len(self._known) >= self._most_known:
+            self._known.clear()
+        self._known.add((site, page))
+
+    def brought(self, site: str, who: str) -> None:
         """An address has brought a new page."""
         self._turn()
-        self._pages[site, who] = self._pages.get((site, who), 0) + 1
+        self._brought[site, who] = self._brought.get((site, who), 0) + 1
 
     def _turn(self) -> None:
         today = self._day()
         if today != self._counted_on:
             self._counted_on = today
-            self._pages.clear()
+            self._brought.clear()

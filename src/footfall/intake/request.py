@@ -16,12 +16,12 @@ from footfall.headers import NO_HEADERS, Headers
 from footfall.intake.addresses import Addresses
 from footfall.intake.agents import Agents
 from footfall.intake.countries import Countries
-from footfall.intake.limits import NewPageQuota, Rates
+from footfall.intake.limits import Claim, NewPageQuota, Rates
 from footfall.intake.pages import BadPage, page_of
 from footfall.intake.query import Asked, QueryReader
 from footfall.intake.traits import Evidence, TraitReader
 from footfall.intake.visitors import Visitors
-from footfall.model import Drop, DropReason, View
+from footfall.model import Drop, DropReason, Outcome, Settled, View
 from footfall.rules import Site
 
 
@@ -209,18 +209,46 @@ class Intake:
         country = dependencies.countries.country(address, headers) if dependencies.countries.are_known else ""
         evidence = Evidence(asked.referrer, asked.campaign, user_agent, asked.width, language, country)
         visitor = dependencies.visitors.hash(site.name, address, agent) if site.rules.counts_visitors else None
-        may_open = True
-        if site.rules.pages_per_day and not dependencies.new_pages.are_none:
-            who, is_public = dependencies.addresses.limit_key(address)
-            may_open = not is_public or dependencies.new_pages.may_open(site.name, who)
-        return View(site.name, page, None, asked.event_id, dependencies.traits.read(evidence, site.name), visitor, may_open)
+        return View(site.name, page, None, asked.event_id, dependencies.traits.read(evidence, site.name), visitor)
 
-    def note_opened(self, site: str, headers: Headers, peer: str) -> None:
-        """A view from this request was the first of its page: count that against its address."""
+    def claim(self, view: View, headers: Headers, peer: str) -> Claim | None:
+        """Ask whether a view may open its page, should that be new, for the address of its request. To be settled.
+
+        None: its page is known to be there, or its site may have any number of pages.
+        """
+        quota = self._dependencies.new_pages
+        if quota.knows(view.site, view.page):
+            return None
+        site = self._sites.get(view.site)
+        if site is None or not site.rules.pages_per_day:
+            return None
+        who = self._limited(headers, peer)
+        return Claim(who, not who or quota.claim(view.site, who, view.page))
+
+    def settle(self, view: View, claim: Claim | None, result: Settled | None, headers: Headers, peer: str) -> None:
+        """Count a new page against its address, and give a claim back. `result` is None where a view failed.
+
+        Of a view that waits in the spool nobody knows whether it will open its page: it counts as one that did.
+        """
+        quota = self._dependencies.new_pages
+        is_spooled = claim is not None and claim.is_granted and result is not None and result.outcome is Outcome.SPOOLED
+        if is_spooled or (result is not None and result.opened):
+            who = self._limited(headers, peer) if claim is None else claim.who
+            if who:
+                quota.brought(view.site, who)
+        if claim is None:
+            return
+        is_kept = result is not None and result.outcome is Outcome.COUNTED
+        if claim.who and claim.is_granted:
+            quota.settle(view.site, claim.who, view.page, is_kept=is_kept)
+        elif is_kept:
+            quota.learn(view.site, view.page)
+
+    def _limited(self, headers: Headers, peer: str) -> str:
+        """What new pages are counted by: the client's address where it is a public one, else "", for it may be a proxy's."""
         addresses = self._dependencies.addresses
         who, is_public = addresses.limit_key(addresses.client(peer, headers))
-        if is_public:
-            self._dependencies.new_pages.opened(site, who)
+        return who if is_public else ""
 
     def classify_trusted(
         self,

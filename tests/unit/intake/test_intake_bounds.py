@@ -10,6 +10,7 @@ import pytest
 from footfall.intake.pages import page_of
 from footfall.intake.query import MAX_QUERY_BYTES, QueryReader
 from footfall.intake.traits import Evidence, TraitReader
+from footfall.model import View
 from footfall.rules import Rules, Site
 from tests.support.judging import bench
 
@@ -75,5 +76,5 @@ def test_an_address_is_excluded_however_the_socket_shows_it() -> None:
 def test_any_peer_can_be_judged(peer: str) -> None:
     """Whatever the server calls it."""
     judging = bench(Rules(visitor_rate=1, excluded_addresses=("192.0.2.8",)))
+    assert judging.intake.claim(View("example.com", "/"), {}, peer) is not None
     judging.count(peer=peer)
-    judging.intake.note_opened("example.com", {}, peer)

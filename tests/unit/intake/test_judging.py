@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from footfall.errors import BadInput
 from footfall.intake.addresses import Addresses
 from footfall.intake.countries import Countries
-from footfall.intake.limits import NEW_PAGES_OF_AN_ADDRESS
 from footfall.intake.query import read_query
 from footfall.intake.request import HOME_STEPS, STEPS, TRUSTED_STEPS
 from footfall.model import DAY, Drop, DropReason, View
@@ -253,25 +252,6 @@ def test_a_site_may_not_tell_visitors_apart() -> None:
     judged = bench(Rules(counts_visitors=False)).count()
     assert isinstance(judged, View)
     assert judged.visitor is None
-
-
-def test_an_address_that_opens_many_pages_may_open_no_more_that_day() -> None:
-    """Where it is a public one: behind an undeclared proxy all visitors have the proxy's. The next day begins anew."""
-    moment = [NOON]
-    judge = bench(now=lambda: moment[0])
-
-    def may_open(peer: str) -> bool:
-        judged = judge.count(peer=peer)
-        assert isinstance(judged, View)
-        return judged.may_open
-
-    for peer in ("1.2.3.4", "10.0.0.1"):
-        for _ in range(NEW_PAGES_OF_AN_ADDRESS):
-            assert may_open(peer)
-            judge.intake.note_opened(SITE, {}, peer)
-    assert [may_open(peer) for peer in ("1.2.3.4", "10.0.0.1", "1.2.3.5")] == [False, True, True]
-    moment[0] += DAY
-    assert may_open("1.2.3.4")
 
 
 # Addresses behind proxies
