@@ -18,6 +18,7 @@ PACKAGE = ROOT / "src" / "footfall"
 #: The floor of every room: the first name below `footfall`, or `footfall` for the package itself. A new room gets a row here.
 FLOORS = {
     "errors": 0,
+    "files": 0,
     "headers": 0,
     "model": 0,
     "version": 0,

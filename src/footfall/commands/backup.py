@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
+import secrets
 import time
 import zlib
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from rich.progress import (
 from footfall import backup
 from footfall.commands.arguments import StoreOption, settings_with, with_store
 from footfall.errors import BadInput
+from footfall.files import PRIVATE_FILE
 from footfall.stores import Store
 from footfall.terminal import console, say, shown
 from footfall.version import __version__
@@ -105,21 +107,33 @@ def _words(rows: int, sites: int, documents: int) -> str:
 @contextlib.contextmanager
 def _written(file: Path) -> Iterator[gzip.GzipFile]:
     """A new file, packed, that gets its name when all is written and on the disk."""
-    part = file.with_name(file.name + ".part")
+    part = file.with_name(f"{file.name}.{secrets.token_hex(4)}.part")  # of its own: two may be written at once
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
     except OSError as error:
-        raise BadInput("FILE", f"can't write {str(part)!r} ({error.strerror}); name a file in a folder that is there") from None
+        raise BadInput("FILE", f"can't write {str(file)!r} ({error.strerror}); name a file in a folder that is there") from None
     try:
         with os.fdopen(descriptor, "wb") as raw:
             with gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as packed:
                 yield packed
             raw.flush()
             os.fsync(raw.fileno())
-        os.replace(part, file)
+        _name(part, file)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _name(part: Path, file: Path) -> None:
+    """Give a file its name, and never take that from another."""
+    try:
+        os.link(part, file)
+    except FileExistsError:
+        raise BadInput("FILE", f"{str(file)!r} was created in the meantime; name a new file") from None
+    except OSError:  # a file system without links
+        os.replace(part, file)
+    else:
+        part.unlink()
 
 
 _DAMAGED = "is damaged; use another one"

@@ -16,6 +16,7 @@ import typer
 
 from footfall.commands.arguments import StoreOption, read_site, settings_with, with_store
 from footfall.errors import BadInput, SettingError
+from footfall.files import make_folder
 from footfall.model import DUPLICATE, PERIODS, WHOLE_SITE
 from footfall.settings import Settings, setting_name, shown_url, unknown_settings
 from footfall.stores import Store, scheme_of
@@ -134,7 +135,7 @@ def _note(text: str) -> None:
 def _prove_folder(folder: str) -> None:
     try:
         path = Path(folder).expanduser()
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:

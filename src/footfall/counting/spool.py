@@ -25,6 +25,7 @@ import msgspec
 
 from footfall.counting.spool_files import SUFFIX, Row, SpooledBatch, SpoolFile, decoded, encoded
 from footfall.errors import SettingError, StoreError, StoreUnavailable
+from footfall.files import make_folder
 from footfall.model import Batch
 from footfall.stores import Store
 
@@ -116,7 +117,7 @@ class Spool:
         self._wake = asyncio.Event()
         self._replaying: asyncio.Task[None] | None = None
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             self._own = SpoolFile(self._folder / f"{secrets.token_hex(8)}{SUFFIX}")
         except (OSError, sqlite3.Error) as error:
             raise SettingError(
@@ -166,7 +167,7 @@ class Spool:
             raise StoreUnavailable("the store is away and the spool is full")
         try:
             await self._in_thread(partial(self._own.add, row))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._has_refused = True
             raise StoreUnavailable(f"the store is away and the spool can't be written: {error}") from error
         for site, part in batch.sites.items():

@@ -8,6 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from footfall.errors import SettingError, StoreUnavailable
+from footfall.files import make_folder
 from footfall.model import Retention
 from footfall.settings import Settings
 from footfall.stores.base import Clock, Limits, Store
@@ -45,7 +46,7 @@ def _sqlite(rest: str, options: Options) -> Store:
     if not rest.startswith("///") or not path or path.endswith("/"):
         raise SettingError("FOOTFALL_STORE", "write sqlite:///relative/file.db or sqlite:////absolute/file.db")
     try:
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        make_folder(os.path.dirname(path) or ".")
     except OSError as error:
         raise StoreUnavailable(f"can't make the folder of {path}: {error.strerror}; name another in FOOTFALL_STORE") from error
     return SqliteStore(path, options.clock, options.retention, options.event_id_ttl, options.limits)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from footfall.commands.backup import _written
+from footfall.errors import BadInput
 from tests.integration.cli.commands import SITE, Run, failed, put_in_store, running_here, settle_in
 
 VIEWS = {"/": 3, "/a": 2}
@@ -57,7 +59,23 @@ class TestBackup:
         Path("b.gz").write_text("mine")
         assert failed(run("backup", "b.gz")) == "footfall: FILE: 'b.gz' is there already; name a new file"
         assert Path("b.gz").read_text() == "mine"
-        assert failed(run("backup", "none/b.gz")).startswith("footfall: FILE: can't write 'none/b.gz.part' (No such file")
+        assert failed(run("backup", "none/b.gz")).startswith("footfall: FILE: can't write 'none/b.gz' (No such file")
+        assert sorted(os.listdir()) == ["b.gz", "footfall.db"]
+
+    def test_a_file_that_came_meanwhile_is_left_alone(self, tmp_path: Path) -> None:
+        """So is one that another backup is writing; and nobody but its owner can read a backup, whatever the umask."""
+        before = os.umask(0)
+        try:
+            with _written(tmp_path / "one.gz") as out:
+                out.write(b"1")
+                with pytest.raises(BadInput, match="was created in the meantime"), _written(tmp_path / "one.gz"):
+                    (tmp_path / "one.gz").write_text("mine")
+                (tmp_path / "one.gz").unlink()
+            assert stat.S_IMODE((tmp_path / "one.gz").stat().st_mode) == 0o600
+            assert gzip.decompress((tmp_path / "one.gz").read_bytes()) == b"1"
+            assert os.listdir(tmp_path) == ["one.gz"]
+        finally:
+            os.umask(before)
 
     def test_a_damaged_backup_changes_nothing(self, run: Run) -> None:
         """One that is cut, another file, or none."""

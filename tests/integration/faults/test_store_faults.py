@@ -253,3 +253,50 @@ async def test_a_full_disk_costs_no_acknowledged_view(
     views = await asyncio.to_thread(counted, server)
     assert plain.acknowledged <= views["/plain"] <= plain.sent + 1, plain
     assert views["/id"] == ids.stored == ids.sent, ids
+
+
+async def test_a_file_that_was_removed_is_not_acknowledged_to(start: Start, database: Path) -> None:
+    """Views are refused with what to do, and readiness goes; put back, the file is used again without a restart."""
+    server = await asyncio.to_thread(start, COMMIT_TIMEOUT="0.2")
+
+    def lose_and_find() -> None:
+        assert view(server, "/before").status == 204
+        kept = database.with_name("kept")
+        for part in ("", "-wal", "-shm"):
+            database.with_name(database.name + part).rename(kept.with_name(kept.name + part))
+        refusal = view(server, "/lost")
+        assert_try_again(refusal)
+        wait_until(lambda: not is_ready(server), "readiness goes", seconds=5)
+        unready = ask(server, "/readyz")
+        assert_try_again(unready)
+        assert f"{database} was removed or replaced while it was open" in unready.json["detail"]
+        for part in ("", "-wal", "-shm"):
+            kept.with_name(kept.name + part).rename(database.with_name(database.name + part))
+        wait_until(lambda: is_ready(server), "readiness comes back", seconds=5)
+        assert view(server, "/after").status == 204
+
+    await asyncio.to_thread(lose_and_find)
+    views = await asyncio.to_thread(counted, server)
+    assert views["/before"] == views["/after"] == 1
+    assert views["/lost"] <= 1
+
+
+async def test_views_of_a_replaced_file_wait_in_the_spool(start: Start, database: Path, tmp_path: Path) -> None:
+    """They are in the file that took its place as soon as the server is started on it."""
+    settings = {"COMMIT_TIMEOUT": "0.2", "SPOOL": str(tmp_path / "spool")}
+    server = await asyncio.to_thread(start, **settings)
+
+    def replace() -> None:
+        assert view(server, "/before").status == 204
+        for part in ("", "-wal", "-shm"):
+            database.with_name(database.name + part).unlink()
+        database.touch()
+        for _ in range(3):
+            assert view(server, "/spooled").headers["X-Footfall"] == "spooled"
+        assert ask(server, "/readyz").json["by"] == "spool"
+        server.stop()
+
+    await asyncio.to_thread(replace)
+    server = await asyncio.to_thread(start, **settings)
+    await asyncio.to_thread(wait_counted, server, 3)
+    assert await asyncio.to_thread(counted, server) == {"/spooled": 3}

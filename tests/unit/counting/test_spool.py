@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,8 +13,9 @@ import msgspec
 import pytest
 
 from footfall.counting.spool import LONGEST_PAUSE, Spool, StoreTime
+from footfall.counting.spool_files import decoded, encoded
 from footfall.errors import SettingError, StoreUnavailable
-from footfall.model import Batch, Tier
+from footfall.model import DIMENSIONS, Batch, Tier
 from tests.contract.conftest import OTHER_SITE, SITE, START, Clock, bucket_of
 from tests.unit.counting.spooling import Bench, part, until
 
@@ -254,6 +257,37 @@ async def test_a_spool_that_can_t_be_written_leaves_the_store_to_be_tried(bench:
     await until(lambda: not spool.takes_over, "the store is tried again")
 
 
+@pytest.mark.parametrize("part_of_file", ["", "-wal"])
+async def test_a_spool_file_that_was_removed_takes_nothing(bench: Bench, part_of_file: str) -> None:
+    """No process would find there what went into it. What it had taken before is still replayed, and nothing else."""
+    bench.store.is_away = True
+    spool = bench.spool()
+    await bench.take(spool, 1)
+    size = spool.size
+    (path,) = files(bench)
+    path.with_name(path.name + part_of_file).unlink()
+    with pytest.raises(StoreUnavailable, match=r"can't be written: .* was removed or replaced; restart Footfall"):
+        await bench.take(spool, 2, part(5))
+    assert not spool.has_room
+    assert spool.size == size
+    bench.store.is_away = False
+    await until(lambda: bench.views("counted_total") == 1, "the first is replayed")
+    assert await bench.store.total() == 1
+
+
+async def test_what_waits_is_for_its_owner_s_eyes_alone(bench: Bench) -> None:
+    """The folder, where we create it, and all files in it, whatever the umask."""
+    before = os.umask(0)
+    try:
+        bench.store.is_away = True
+        await bench.take(bench.spool(), 1)
+        assert stat.S_IMODE(bench.folder.stat().st_mode) == 0o700
+        names = [path.suffix for path in bench.folder.iterdir() if stat.S_IMODE(path.stat().st_mode) == 0o600]
+        assert sorted(names) == [".lock", ".spool", ".spool-shm", ".spool-wal"]
+    finally:
+        os.umask(before)
+
+
 async def test_an_adopted_file_that_fails_holds_up_no_other(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """It is let go with a line in the log, for another process to adopt; what waits behind it is replayed."""
     bench.store.is_away = True
@@ -322,13 +356,12 @@ async def test_a_replay_cut_off_by_the_end_is_not_counted_twice(bench: Bench) ->
 
 def test_what_is_on_disk_can_be_read_by_the_next_version() -> None:
     """The form of a batch on disk is a contract with every spool file that was ever left behind."""
-    from footfall.counting.spool_files import decoded, encoded
-
     batch = Batch("w", 7, {SITE: part(3, timed={("/t", 5): 2}, events={"an-event-id-of-a": ("/e", None)})})
     first_part = [SITE, [["/a", 3]], [["/t", 5, 2]], [["an-event-id-of-a", "/e", None]]]
     assert decoded(msgspec.msgpack.encode(["w", 7, 60, [first_part]])).batch(None) == batch
     details = [[["/a", None, ["x", "y"], 3]], [["/a", None, [2**64 - 1]]], [["an-event-id-of-a", ["x", ""], 7]], {"bot": 2}]
-    form = ["w", 7, 60, [[*first_part, *details]]]
+    names = [dimension.name for dimension in DIMENSIONS]
+    form = ["w", 7, 60, [[*first_part, *details]], names]
     detailed = msgspec.structs.replace(
         batch.sites[SITE],
         traits={("/a", None, ("x", "y")): 3},
@@ -338,3 +371,24 @@ def test_what_is_on_disk_can_be_read_by_the_next_version() -> None:
     )
     assert msgspec.msgpack.decode(encoded(Batch("w", 7, {SITE: detailed}), 60)) == form
     assert decoded(msgspec.msgpack.encode(form)).batch(None) == Batch("w", 7, {SITE: detailed})
+
+
+def test_traits_on_disk_are_read_by_the_names_of_their_dimensions() -> None:
+    """A dimension that the next version has in another place, has not, or is the first to have, miscounts nothing."""
+    names = [dimension.name for dimension in DIMENSIONS]
+    before = ["gone", *reversed(names[1:])]
+    traits = ["x", *(f"a {name}" for name in reversed(names[1:]))]
+    part = [SITE, [], [], [], [["/a", 5, traits, 3], ["/b", 5, [], 1]], [], [["an-event-id-of-a", traits, 7]], {}]
+    read = decoded(msgspec.msgpack.encode(["w", 7, 60, [part], before])).batch(None).sites[SITE]
+    expected = ("", *(f"a {name}" for name in names[1:]))
+    assert read.traits == {("/a", 5, expected): 3, ("/b", 5, ()): 1}
+    assert read.visits == {"an-event-id-of-a": (expected, 7)}
+
+
+def test_files_that_name_no_dimensions_have_those_of_the_first_version() -> None:
+    """Channel, referrer, campaign, browser, system, device, language and country: spooled before names were written."""
+    first = ("channel", "referrer", "campaign", "browser", "system", "device", "language", "country")
+    part = [SITE, [], [], [], [["/a", 5, list(first), 3]]]
+    ((_, _, traits),) = decoded(msgspec.msgpack.encode(["w", 7, 60, [part]])).batch(None).sites[SITE].traits
+    known = dict(zip((dimension.name for dimension in DIMENSIONS), traits, strict=True))
+    assert {name: known[name] for name in first if name in known} == {name: name for name in first if name in known}

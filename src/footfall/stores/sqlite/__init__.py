@@ -45,7 +45,7 @@ from footfall.stores.sqlite.documents import Documents
 from footfall.stores.sqlite.dump import Dumps, load
 from footfall.stores.sqlite.forget import forget_page, forget_site, hide_page
 from footfall.stores.sqlite.reads import Reads
-from footfall.stores.sqlite.schema import connect, migrate, translated
+from footfall.stores.sqlite.schema import connect, migrate, open_files, translated
 from footfall.stores.sqlite.threads import Threads
 
 T = TypeVar("T")
@@ -67,7 +67,10 @@ class SqliteStore:
         event_id_ttl: int = 600,
         limits: Limits = Limits(),  # noqa: B008 - a tuple can't change
     ) -> None:
-        """Open the file, make or migrate its tables. Raises StoreUnavailable or StoreUnusable."""
+        """Open the file, create or migrate its tables. Raises StoreUnavailable or StoreUnusable.
+
+        A new file is readable to its owner alone; SQLite gives its log the same mode.
+        """
         self._clock = clock
         self._keeping = Keeping(retention)
         self._commits = Commits(clock, retention, event_id_ttl, limits)
@@ -77,13 +80,17 @@ class SqliteStore:
         self._dumps = Dumps(clock, retention)
         self._closed = False
         self._path = path
+        #: Whether the file was found to be gone from its path, at the last look.
+        self._is_lost = False
         self._readers: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         with translated(path), contextlib.ExitStack() as undone:
             self._connection = undone.enter_context(contextlib.closing(connect(path, BUSY_SECONDS)))
             migrate(self._connection, path)
             self._connection.execute(sql.MAKE_FOLD)
+            self._files = open_files(path)
             for _ in range(READERS):
                 self._readers.put(undone.enter_context(contextlib.closing(connect(path, BUSY_SECONDS))))
+            self._require_files()
             undone.pop_all()
         self._write_thread = Threads(1, "footfall-write")
         self._read_threads = Threads(READERS, "footfall-read")
@@ -186,6 +193,8 @@ class SqliteStore:
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         cx = self._connection
+        if self._is_lost:  # a log that may lie beside another file by now is not written on
+            self._require_files()
         with translated(self._path):
             cx.execute("BEGIN IMMEDIATE")
             try:
@@ -198,7 +207,18 @@ class SqliteStore:
                     cx.execute("ROLLBACK")
                 raise
             self._documents.scrub(cx)
-            return result
+        self._require_files()
+        return result
+
+    def _require_files(self) -> None:
+        """Raise StoreUnavailable where the path no longer leads to the file that is open: what it took would be lost.
+
+        It is asked after each transaction and before its result counts: then what was written is where it will be looked for.
+        """
+        gone = self._files.gone()
+        self._is_lost = gone is not None
+        if gone is not None:
+            raise StoreUnavailable(f"{gone} was removed or replaced while it was open; put it back, or restart Footfall")
 
     async def _execute(self, statement: str, *arguments: object) -> int:
         """Run one statement in a transaction of its own: how many rows it changed."""
@@ -213,6 +233,8 @@ class SqliteStore:
         return await self._run(self._read_threads, lambda: self._snapshot(work))
 
     def _snapshot(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._is_lost:
+            self._require_files()
         cx = self._readers.get()
         try:
             with translated(self._path):

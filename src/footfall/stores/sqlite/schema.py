@@ -13,10 +13,14 @@ import time
 from collections.abc import Iterator
 
 from footfall.errors import StoreError, StoreUnavailable, StoreUnusable
+from footfall.files import OpenFiles, create_file
 from footfall.model import Tier
 
 #: Marks the file as ours (PRAGMA application_id): "Foot" in ASCII.
 APPLICATION_ID = 0x466F6F74
+
+#: What SQLite takes for no file: it can have no write-ahead log, and is refused for that.
+_IN_MEMORY = ":memory:"
 
 #: The SQLite library that knows all we use: STRICT tables, RETURNING and ->>.
 OLDEST_SQLITE = (3, 38, 0)
@@ -112,6 +116,9 @@ def connect(path: str, busy_seconds: float) -> sqlite3.Connection:
     """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise StoreUnusable(f"SQLite {sqlite3.sqlite_version} is too old; 3.38 or later is needed")
+    if path != _IN_MEMORY:
+        with contextlib.suppress(OSError):  # SQLite meets the same trouble, and its error is translated
+            create_file(path)
     cx = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=256)
     try:
         _version(cx, path)
@@ -139,6 +146,14 @@ def _log_ahead(cx: sqlite3.Connection, path: str, busy_seconds: float) -> None:
             if mode != "wal":
                 raise StoreUnusable(f"{path} can't have a write-ahead log; name a file on a local disk in FOOTFALL_STORE")
             return
+
+
+def open_files(path: str) -> OpenFiles:
+    """The open database at `path`, its write-ahead log, and the memory that processes share. Raises StoreUnavailable."""
+    try:
+        return OpenFiles(path, f"{path}-wal", f"{path}-shm")
+    except OSError as error:
+        raise StoreUnavailable(f"{error.filename} was removed while it was opened; put it back, or try again") from error
 
 
 def migrate(cx: sqlite3.Connection, path: str) -> None:
