@@ -97,9 +97,9 @@ def half_open(port: int, end: float) -> None:
 
 
 def log_ins(port: int, end: float) -> None:
-    """Wrong passwords, in the same moment on hundreds of connections, again and again."""
+    """Wrong passwords, in the same moment on a hundred connections, again and again."""
     with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-        connections = [stack.enter_context(contextlib.closing(connect(port))) for _ in range(LOG_INS)]
+        connections = [stack.enter_context(contextlib.closing(connect(port))) for _ in range(LOG_INS // 2)]
         while time.monotonic() < end:
             for connection in connections:
                 connection.sendall(LOG_IN)

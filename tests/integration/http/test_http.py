@@ -67,9 +67,9 @@ async def ledger(client: httpx.AsyncClient) -> dict[str, float]:
 class TestHome:
     async def test_text_says_the_count_and_the_instance_on_two_lines(self, client: httpx.AsyncClient) -> None:
         """Two requests show 1 and 2; each is its own view."""
-        for expected in (1, 2):
+        for expected in ("1 view", "2 views"):
             reply = await client.get("/", headers={"User-Agent": "curl/8.5.0", "Accept": "*/*"})
-            assert reply.text == f"{expected} views in the past minute\ninstance: node-1\n"
+            assert reply.text == f"{expected} in the past minute\ninstance: node-1\n"
             assert reply.headers["content-type"] == "text/plain; charset=utf-8"
             assert reply.headers["x-footfall"] == "counted"
             assert reply.headers["x-footfall-instance"] == "node-1"
