@@ -11,7 +11,7 @@ import datetime
 import enum
 import io
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -47,8 +47,8 @@ TABLES: Mapping[str, What] = {
 }
 DEFAULT_TABLE = "views"
 
-#: What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection), also as full-width signs.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 class Wanted(NamedTuple):
@@ -71,18 +71,24 @@ def read_wanted(table: str, tier: str | None) -> Wanted:
     raise BadInput("tier", f"one of {', '.join(each.value for each in what.tiers)}, for {table}")
 
 
-async def export(store: Store, site: str, wanted: Wanted, form: Form) -> AsyncGenerator[tuple[int, bytes], None]:
-    """The table of a site in pieces, each with how many rows it has. The first has the head of a CSV. Raises StoreError."""
+async def export(
+    store: Store, site: str, wanted: Wanted, form: Form, *, quotes_texts: bool = False
+) -> AsyncGenerator[tuple[int, bytes], None]:
+    """The table of a site in pieces, each with how many rows it has. The first has the head of a CSV. Raises StoreError.
+
+    With `quotes_texts` a CSV has every text in quotes, for spreadsheets that look for other separators than the comma; else only
+    those that need it, for tools of the command line.
+    """
     columns = ("tier", "start", "time", *wanted.table.columns)
     if form is Form.CSV:
-        yield 0, _as_csv([columns])
+        yield 0, _as_csv([columns], quotes_texts)
     for tier in wanted.tiers:
         after: str | None = None
         while True:
             dump = await store.dump(site, wanted.table.section, tier, after, ROWS_AT_ONCE)
             rows: list[Row] = [(tier.value, row[0], _time(tier, row[0]), *row[1:]) for row in dump.rows]
             if rows:
-                yield len(rows), _as_csv(rows) if form is Form.CSV else _as_ndjson(columns, rows)
+                yield len(rows), _as_csv(rows, quotes_texts) if form is Form.CSV else _as_ndjson(columns, rows)
             after = dump.after
             if after is None:
                 break
@@ -93,10 +99,11 @@ def _time(tier: Tier, start: int | str) -> str:
     return "" if tier is Tier.TOTAL else datetime.datetime.fromtimestamp(int(start), datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _as_csv(rows: Iterable[Sequence[int | str]]) -> bytes:
+def _as_csv(rows: Iterable[Sequence[int | str]], quotes_texts: bool) -> bytes:
     """Rows as RFC 4180 has them, but for the ends of lines, which are those that tools of the command line expect."""
     written = io.StringIO()
-    csv.writer(written, lineterminator="\n").writerows([_safe(value) for value in row] for row in rows)
+    quoting: Final = csv.QUOTE_NONNUMERIC if quotes_texts else csv.QUOTE_MINIMAL
+    csv.writer(written, lineterminator="\n", quoting=quoting).writerows([_safe(value) for value in row] for row in rows)
     return written.getvalue().encode("utf-8", "replace")
 
 

@@ -64,6 +64,24 @@ async def test_no_text_becomes_a_formula(app: InProcess) -> None:
     assert '"value":"=HYPERLINK(1)"' in (await app.client.get(f"{PATH}.ndjson?table=breakdown&tier=month")).text
 
 
+@pytest.mark.parametrize("sign", [*"=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"])
+async def test_no_sign_begins_a_formula(app: InProcess, sign: str) -> None:
+    """Full-width ones neither: some spreadsheets take them for the plain ones."""
+    text = f"{sign}1+1"
+    await app.parts.store.commit(Batch("w", 2, {SITE: SiteBatch({"/": 1}, traits={("/", None, traits(campaign=text)): 1})}))
+    rows = rows_of(await app.client.get(f"{PATH}.csv?table=breakdown&tier=month"))
+    assert f"'{text}" in [row["value"] for row in rows]
+    assert all(not value or value[0].isalnum() or value[0] in "/'(" for row in rows for value in row.values())
+
+
+async def test_every_text_is_quoted(app: InProcess) -> None:
+    """A page with another separator in it stays one cell; numbers stay numbers."""
+    await app.parts.store.commit(Batch("w", 2, {SITE: SiteBatch({"/a;=1+1": 1})}))
+    lines = (await app.client.get(f"{PATH}.csv?tier=total")).text.splitlines()
+    assert lines[0] == '"tier","start","time","page","views"'
+    assert '"total",0,"","/a;=1+1",1' in lines
+
+
 async def test_many_rows_come_in_pieces(app: InProcess) -> None:
     """More than the store gives at once; each row once."""
     pages = {f"/{n}": 1 for n in range(ROWS_AT_ONCE + 500)}

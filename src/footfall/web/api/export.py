@@ -60,7 +60,7 @@ class ExportApi:
         """A store that fails on the way cuts the reply off, which its reader sees by the missing end of the chunks."""
         self._under_way += 1
         try:
-            async with aclosing(export(self._store, site, wanted, form)) as pieces:
+            async with aclosing(export(self._store, site, wanted, form, quotes_texts=True)) as pieces:
                 async for _, piece in pieces:
                     yield piece
         finally:
