@@ -277,7 +277,7 @@ class Client:
         self.stats.dropped += dropped
         self.stats.bad += told.received - counted - told.duplicate - dropped
         for bad in told.bad:
-            _log.warning("a view can't be counted: %s: %s", bad.get("field"), bad.get("mend"))
+            _log.warning("a view can't be counted: %s: %s", bad.get("field"), bad.get("hint"))
         self._has_warned = False
         return True
 

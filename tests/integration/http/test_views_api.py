@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from footfall.errors import StoreUnavailable
-from footfall.web.api.views import MAX_BYTES, MAX_ITEMS
+from footfall.web.api.views import MAX_BYTES, MAX_ITEMS, Item
 from tests.integration.in_process import CHROME, SITE, InProcess, running
 
 VIEWS = f"/api/v1/sites/{SITE}/views"
@@ -66,7 +66,7 @@ async def test_lines_do_as_well_as_an_array(app: InProcess) -> None:
 
 
 async def test_bad_items_are_named_and_the_others_count(app: InProcess) -> None:
-    """By their index, with the field and the mend."""
+    """By their index, with the field and a hint."""
     items = [
         {"page": "/a"},
         {"page": 7},
@@ -85,7 +85,16 @@ async def test_bad_items_are_named_and_the_others_count(app: InProcess) -> None:
         (4, "at"),
         (5, "item"),
     ]
-    assert all(bad["mend"] for bad in reply["bad"])
+    assert all(bad["hint"] for bad in reply["bad"])
+
+
+async def test_null_is_as_left_out_for_every_field(app: InProcess) -> None:
+    """But for the page, without which there is no view."""
+    bare = dict.fromkeys(Item.__struct_fields__, None)
+    reply = await handed_in(app, [bare | {"page": "/a"}, {"page": "/a"}, bare])
+    assert (reply["counted"], [bad["field"] for bad in reply["bad"]]) == (2, ["page"])
+    breakdown = (await app.client.get(f"/api/v1/sites/{SITE}/breakdown/browser", headers=await app.token(f"read:{SITE}"))).json()
+    assert breakdown["values"] == []
 
 
 async def test_drops_are_told_by_reason(app: InProcess) -> None:
@@ -107,16 +116,24 @@ async def test_an_event_id_counts_once(app: InProcess) -> None:
     ("body", "says"),
     [
         (b"", "counted"),
-        (b"[", "neither"),
-        (b"{", "neither"),
-        (b'[{"page":"/a"},]', "neither"),
-        (b'{"page":"/a"}\nnonsense', "neither"),
+        (b"[", "not JSON"),
+        (b"{", "not JSON"),
+        (b'[{"page":"/a"},]', "not JSON"),
+        (b'{"page":"/a"}\nnonsense', "not JSON"),
+        (b'[{"page":"/a"},{"page":"/\xff"}]', "not UTF-8 (byte 25)"),
+        (b'{"page":"/a"}\n{"page":"/b","title":"\xed\xa0\x80"}', "not UTF-8"),
+        (b"\xff", "not UTF-8"),
+        (b'[{"page":"/a"},{"page":"/\\ud800"}]', "not JSON"),
+        (b"[" * 100_000, "in one another"),
+        (b'[{"page":"/a"},' + b"[" * 100_000, "in one another"),
+        (b'[{"page":"/a","x":' + b'{"a":' * 5000 + b"1" + b"}" * 5001 + b"]", "in one another"),
+        (b'{"page":"/a"}\n' + b'{"a":' * 100_000, "in one another"),
         (b"[" + b",".join([b'{"page":"/a"}'] * (MAX_ITEMS + 1)) + b"]", "at most 10000 views"),
         (b" " * (MAX_BYTES + 1), f"at most {MAX_BYTES} bytes"),
     ],
 )
 async def test_a_malformed_body_counts_nothing(app: InProcess, body: bytes, says: str) -> None:
-    """All or nothing, with a line that says how to mend it."""
+    """All or nothing, with a line that says what is wrong."""
     reply = await app.client.post(VIEWS, content=body, headers=await app.token(f"write:{SITE}"))
     assert reply.status_code == (400 if body else 200)
     assert says in reply.text

@@ -17,7 +17,7 @@ from footfall.stores import Store
 from footfall.web.permissions import Access
 from footfall.web.problems import problem
 from footfall.web.replies import json_reply
-from footfall.web.requests import site_asked
+from footfall.web.requests import body_of, read_json, site_asked, text_asked
 
 #: Bytes of a body: rules have at most a hundred entries each.
 MAX_BYTES = 256 * 1024
@@ -140,7 +140,7 @@ class Manage:
         if site is None:
             return _no_site(name)
         try:
-            page = page_of(request.query_params.get("page", ""), site.rules)
+            page = page_of(text_asked(request, "page") or "", site.rules)
         except BadPage as error:
             raise BadInput("page", f"{error}; name the page to forget, as in page=/blog/post") from None
         await self._store.forget(name, page)
@@ -204,18 +204,7 @@ async def _rules(request: Request) -> dict[str, Any]:
 
 async def _read(request: Request, shape: Any) -> Any:
     """The body as JSON of a shape. Raises BadInput."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise BadInput("body", f"at most {MAX_BYTES} bytes")
-    try:
-        return msgspec.json.decode(body, type=shape)
-    except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `$.")
-        raise BadInput(path.rstrip("`") or "body", text[0].lower() + text[1:]) from None
-    except msgspec.DecodeError:
-        raise BadInput("body", "JSON, as docs/http.md shows it") from None
+    return read_json(await body_of(request, MAX_BYTES), shape, "body", "JSON, as docs/http.md shows it")
 
 
 def _site_name(name: object) -> str:

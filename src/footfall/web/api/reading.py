@@ -227,5 +227,5 @@ def _after(request: Request) -> tuple[int, str] | None:
         padded = raw.encode("ascii") + b"=" * (-len(raw) % 4)
         place: tuple[int, str] = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=_Place)
         return place
-    except (ValueError, msgspec.MsgspecError):
+    except (ValueError, RecursionError, msgspec.MsgspecError):
         raise BadInput("cursor", "send the cursor of the page before as it was, or none") from None

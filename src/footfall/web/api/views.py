@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter as Tally
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -26,7 +25,7 @@ from footfall.registry.sites import Sites
 from footfall.rules import Site
 from footfall.web.permissions import Access
 from footfall.web.problems import problem
-from footfall.web.requests import site_asked
+from footfall.web.requests import body_of, read_json, site_asked
 
 #: Items and bytes of one body.
 MAX_ITEMS = 10_000
@@ -45,29 +44,30 @@ _LATEST = 253_402_300_800  # the year 10000, where calendars end
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One view as it is handed in. `page` is a path, perhaps with a query; `at` in Unix seconds, the store's clock without it.
+    """One view as it is handed in: `page` is a path, perhaps with a query. All others may be left out or null, which is the same.
 
-    `ip` and `user_agent` tell the visitor apart and are not kept. `campaign` is a query string (utm_…), `width` in CSS pixels.
+    `at` is in Unix seconds; without it the store's clock decides. `ip` and `user_agent` tell the visitor apart and are not kept.
+    `campaign` is a query string (utm_…), `width` is in CSS pixels.
     """
 
     page: str
     at: int | None = None
     referrer: str | None = None
-    user_agent: str = ""
-    ip: str = ""
+    user_agent: str | None = None
+    ip: str | None = None
     event_id: str | None = None
-    campaign: str = ""
-    width: int = 0
-    language: str = ""
-    country: str = ""
+    campaign: str | None = None
+    width: int | None = None
+    language: str | None = None
+    country: str | None = None
 
 
 class BadItem(msgspec.Struct, frozen=True):
-    """An item that can't be a view: its place in the body from 0, the field at fault and how to mend it."""
+    """An item that can't be a view: its place in the body from 0, the field at fault, and how to correct it."""
 
     index: int
     field: str
-    mend: str
+    hint: str
 
 
 class ViewsReply(msgspec.Struct, frozen=True):
@@ -101,7 +101,8 @@ class ViewsApi:
             return problem(status, f"send a token with the scope write:{name}", {"WWW-Authenticate": "Bearer"})
         if self._sites.get(name) is None:
             return _no_site(name)
-        items = read_items(await _body(request), request.headers.get("content-type", ""))
+        body = await body_of(request, MAX_BYTES, "; send more views in another request")
+        items = read_items(body, request.headers.get("content-type", ""))
         site = self._sites.get(name)
         if site is None:  # removed while the body came
             return _no_site(name)
@@ -152,9 +153,11 @@ class ViewsApi:
 
     def _classify(self, site: Site, raw: msgspec.Raw | bytes, at: int | None) -> View | Drop:
         item = read_item(raw)
-        evidence = Evidence(item.referrer, item.campaign, item.user_agent, item.width, item.language, item.country)
+        evidence = Evidence(
+            item.referrer, item.campaign or "", item.user_agent or "", item.width or 0, item.language or "", item.country or ""
+        )
         return self._intake.classify_trusted(
-            site, item.page, evidence, item.ip, at=at if item.at is None else item.at, event_id=item.event_id
+            site, item.page, evidence, item.ip or "", at=at if item.at is None else item.at, event_id=item.event_id
         )
 
     async def _count(self, views: Sequence[View]) -> Tally[str]:
@@ -177,16 +180,18 @@ def _no_site(name: str) -> Response:
     return problem(404, f"there is no site {name!r} here; name it in FOOTFALL_SITES or make it")
 
 
-def read_items(body: bytes, content_type: str) -> list[msgspec.Raw | bytes]:
+def read_items(body: bytes, content_type: str) -> Sequence[msgspec.Raw | bytes]:
     """The items of a body, not looked into yet. Raises BadInput for a body that is neither form, or too long."""
+    wanted = "a JSON array of views, or one view as JSON a line"
     is_lines = "ndjson" in content_type or "jsonl" in content_type or body.lstrip()[:1] != b"["
     try:
-        if is_lines:
-            items: list[Any] = [msgspec.json.decode(line, type=msgspec.Raw) for line in body.splitlines() if line.strip()]
-        else:
-            items = msgspec.json.decode(body, type=list[msgspec.Raw])
-    except msgspec.MsgspecError as error:
-        raise BadInput("body", f"a JSON array of views, or one view as JSON a line; this is neither ({error})") from None
+        body.decode()  # values that are not looked into yet are not checked for it by msgspec
+    except UnicodeDecodeError as error:
+        raise BadInput("body", f"{wanted}; this is not UTF-8 (byte {error.start})") from None
+    if is_lines:
+        items = [read_json(line, msgspec.Raw, "body", wanted) for line in body.splitlines() if line.strip()]
+    else:
+        items = read_json(body, list[msgspec.Raw], "body", wanted)
     if len(items) > MAX_ITEMS:
         raise BadInput("body", f"at most {MAX_ITEMS} views; this has {len(items)}")
     return items
@@ -194,11 +199,7 @@ def read_items(body: bytes, content_type: str) -> list[msgspec.Raw | bytes]:
 
 def read_item(raw: msgspec.Raw | bytes) -> Item:
     """An item. Raises BadInput."""
-    try:
-        item = msgspec.json.decode(raw, type=Item)
-    except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `$.")
-        raise BadInput(path.rstrip("`") or "item", f"{text[0].lower()}{text[1:]}") from None
+    item = read_json(raw, Item, "item", "a view as a JSON object")
     if item.at is not None and not 0 <= item.at < _LATEST:
         raise BadInput("at", "Unix seconds, UTC")
     if item.event_id is not None:
@@ -206,18 +207,6 @@ def read_item(raw: msgspec.Raw | bytes) -> Item:
             read_event_id(item.event_id)
         except BadInput as error:
             raise BadInput("event_id", error.mend) from None
-    if not 0 <= item.width < 1_000_000:
+    if item.width is not None and not 0 <= item.width < 1_000_000:
         raise BadInput("width", "CSS pixels, as in 1280")
     return item
-
-
-async def _body(request: Request) -> bytes:
-    """The body, read no further than it may be long. Raises BadInput."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BYTES:
-            raise BadInput("body", f"at most {MAX_BYTES} bytes; send more views in another request")
-        chunks.append(chunk)
-    return b"".join(chunks)

@@ -22,16 +22,15 @@ from footfall.counting.recording import Recorder, outcome_of
 from footfall.errors import BadInput, Draining, NotAcknowledged, Overloaded, StoreError
 from footfall.headers import headers_of
 from footfall.intake.agents import Agents
-from footfall.intake.pages import BadPage, page_of
 from footfall.intake.request import Intake
-from footfall.model import MINUTE, WHOLE_SITE, Count, Drop, Outcome
+from footfall.model import MINUTE, Count, Drop, Outcome
 from footfall.reading.shared_reads import Reads
 from footfall.registry.sites import Sites
 from footfall.web.badges.drawing import COLOURS, STYLES, Badge, draw, read_colour, read_label
 from footfall.web.permissions import Access
 from footfall.web.problems import RETRY_AFTER, unauthorized
 from footfall.web.replies import outcome_text
-from footfall.web.requests import peer_of, site_asked
+from footfall.web.requests import page_asked, peer_of, site_asked
 
 
 class Show(NamedTuple):
@@ -175,12 +174,7 @@ class Counters:
         """Raises BadInput."""
         query = request.query_params
         path = query.get("page")
-        page = WHOLE_SITE
-        if path is not None:
-            try:
-                page = page_of(path, self._sites.rules(site_asked(request)))
-            except BadPage as error:
-                raise BadInput("page", f"{error}; a page is a path, as in /blog/post") from None
+        page = page_asked(request, self._sites.rules(site_asked(request)))
         is_hit = _one_of(query, "hit", (*_YES, *_NO), "") in _YES
         if is_hit and path is None:
             raise BadInput("page", "hit=1 counts a view of a page; name it, as in page=/blog/post")
