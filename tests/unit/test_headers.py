@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,3 +45,12 @@ def test_an_address_forwarded_in_two_lines_is_that_of_one(header: str, in_one_li
     name = header.encode()
     assert addresses.client("10.0.0.9", headers_of([(name, in_one_line)])) == "198.51.100.1"
     assert addresses.client("10.0.0.9", headers_of([(name, line) for line in in_two])) == "198.51.100.1"
+
+
+def test_nothing_else_makes_a_mapping_of_header_lines() -> None:
+    """`dict` keeps the last line of a name, and Starlette's mapping finds the first: lists are read here alone."""
+    lists = "cookie|if-none-match|accept|accept-encoding|forwarded|x-forwarded-[a-z]+"
+    wrong = re.compile(rf"""dict\([a-z.]*(?:headers|\["headers"\])\)|[a-z]\.headers(?:\.get\(|\[)"(?:{lists})\"""")
+    sources = sorted((Path(__file__).resolve().parents[2] / "src/footfall").rglob("*.py"))
+    found = [f"{path.name}: {match[0]}" for path in sources for match in wrong.finditer(path.read_text())]
+    assert found == ["instance.py: dict(headers)"]  # of a request that it sends

@@ -160,13 +160,14 @@ class Access:
 
     def comes_from_our_pages(self, connection: HTTPConnection) -> bool:
         """Whether a request that changes something was sent by a page of this server, as the browser tells (OWASP, CSRF)."""
-        fetched_from = connection.headers.get("sec-fetch-site")
+        headers = headers_of(connection.scope["headers"])
+        fetched_from = headers.get(b"sec-fetch-site")
         if fetched_from is not None:
-            return fetched_from in ("same-origin", "none")
-        origin = connection.headers.get("origin")
-        if origin is None or origin.partition("://")[2] == connection.headers.get("host"):
+            return fetched_from in (b"same-origin", b"none")
+        origin = headers.get(b"origin")
+        if origin is None or origin.partition(b"://")[2] == headers.get(b"host"):
             return True
-        return origin == self.origin(connection.scope)  # behind a proxy that asks for us by another name
+        return origin.decode("latin-1") == self.origin(connection.scope)  # behind a proxy that asks for us by another name
 
     # How it came
 

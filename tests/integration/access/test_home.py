@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from footfall.errors import StoreUnavailable
+from footfall.model import Batch, Receipt
 from tests.integration.in_process import SITE, InProcess, running
 
 GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
@@ -103,6 +105,21 @@ async def test_the_front_page_leads_to_the_others(public: str) -> None:
     assert '<a href="/access">Access</a>' in page.text
     assert "Log out" in page.text
     assert "Log in" not in page.text
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_view_that_waits_in_the_spool_is_told_as_little(tmp_path: Path, form: str) -> None:
+    """202, for it need not be sent again."""
+    async with running(peer="203.0.113.7", spool=str(tmp_path), commit_timeout=0.1) as app:
+        commit = app.parts.store.commit
+
+        async def away(_batch: Batch) -> Receipt:
+            raise StoreUnavailable("away")
+
+        app.parts.store.commit = away  # type: ignore[method-assign, assignment]
+        reply = await home(app, form)
+        assert (reply.status_code, reply.headers["x-footfall"], "private" in reply.text) == (202, "spooled", True)
+        app.parts.store.commit = commit  # type: ignore[method-assign]
 
 
 async def test_a_view_that_is_not_taken_shows_the_number_without_it() -> None:
