@@ -8,8 +8,9 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from footfall.auth import Credentials, Scope
+from footfall.auth.credentials import KEY_KIND, SESSIONS
 from footfall.auth.credentials import KINDS as CREDENTIALS
-from footfall.auth.credentials import SESSIONS
 from footfall.auth.passwords import KIND as PASSWORD
 from footfall.backup import KINDS, PARTS, Sums, back_up, read_backup, restore
 from footfall.errors import BadInput
@@ -19,6 +20,15 @@ from footfall.stores import Store
 from footfall.stores.memory import MemoryStore
 from tests.contract.conftest import OTHER_SITE, SHORT, SITE, START, Clock, Writer
 from tests.contract.test_dump import dumped, history
+
+#: A document of each kind that is backed up: its key and value.
+DOCUMENTS = {
+    SITE_KIND: (SITE, b'{"visitor_rate":7}'),
+    "token": ("a" * 64, b'{"name":"a program","scopes":["admin"],"made":1}'),
+    "share": ("b" * 64, b'{"name":"a friend","site":"example.com","made":1}'),
+    "password": ("admin", b"$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA"),
+    "key": ("signing", bytes(range(224, 256))),
+}
 
 
 async def backed_up(store: Store, clock: Clock) -> list[bytes]:
@@ -30,7 +40,9 @@ async def filled(store: Store, clock: Clock) -> None:
     await history(store, clock)
     await Writer(store, "v").count({"/": 7}, site=OTHER_SITE)
     clock.advance(2 * HOUR)
-    for kind in (*KINDS, "salt", "session", "attempt", "invitation", "key", "instance"):
+    for kind, (key, value) in DOCUMENTS.items():
+        await store.put_document(kind, key, value, until=clock.second + 1000)
+    for kind in ("salt", "session", "attempt", "invitation", "key", "instance"):
         await store.put_document(kind, f"a {kind}", f"{kind}'s".encode() + b"\x00\xff", until=clock.second + 1000)
 
 
@@ -57,9 +69,9 @@ async def test_a_backup_is_restored_into_any_store(store: Store, clock: Clock) -
             assert await dumped(store, section, tier, site=site) == await dumped(source, section, tier, site=site)
     for kind in KINDS:
         (found,) = await store.documents(kind)
-        assert (found.key, found.value) == (f"a {kind}", f"{kind}'s".encode() + b"\x00\xff")
+        assert (found.key, found.value) == DOCUMENTS[kind]
         assert found.until == clock.second + 1000
-    assert not await store.documents("salt") + await store.documents("session") + await store.documents("key")
+    assert not await store.documents("salt") + await store.documents("session") + await store.documents("attempt")
     assert await store.applied(SITE, "an-import") == 1
     before = (await source.counts(SITE, ["/"], 60)).pages["/"].total
     receipt = await Writer(store, "after").count({"/": 2}, wanted=["/"])
@@ -91,7 +103,7 @@ async def test_the_store_must_be_empty(store: Store, clock: Clock) -> None:
     source = MemoryStore(clock)
     await history(source, clock)
     lines = await backed_up(source, clock)
-    for kind in KINDS:
+    for kind in set(KINDS) - {"key"}:
         await store.put_document(kind, "x", b"{}")
         with pytest.raises(BadInput, match=f"not empty.*a {kind}"):
             await restore(read_backup(lines), store, DEFAULT_RETENTION)
@@ -151,15 +163,42 @@ async def test_what_is_no_whole_backup_is_refused() -> None:
     assert "no backup of Footfall" in await broken([b"hello\n"], clock)
     assert "line 1 is out of place" in await broken(lines[1:], clock)
     assert "out of place" in await broken([*lines, lines[1]], clock)
-    assert "line 2 can't be read" in await broken([lines[0], lines[1][:-20] + b"\n", *lines[2:]], clock)
+    assert "line 2 can't be used" in await broken([lines[0], lines[1][:-20] + b"\n", *lines[2:]], clock)
     assert "version 2" in await broken([lines[0].replace(b'"version":1', b'"version":2'), *lines[1:]], clock)
     negative = b'{"type":"rows","site":"a","section":"views","tier":"total","rows":[[0,"/",-1]]}\n'
-    assert "line 2 can't be read" in await broken([lines[0], negative], clock)
+    assert "line 2 can't be used" in await broken([lines[0], negative], clock)
 
 
 def test_the_kinds_are_those_that_are_worth_keeping() -> None:
-    """Sites, tokens, share links and the password by the names that their owners use; no session."""
-    assert set(KINDS) == {SITE_KIND, PASSWORD, *(kind.name for kind in CREDENTIALS)} - {SESSIONS.name}
+    """Sites, tokens, share links, what they are signed with, and the password, by their owners' names; no session."""
+    assert set(KINDS) == {SITE_KIND, PASSWORD, KEY_KIND, *(kind.name for kind in CREDENTIALS)} - {SESSIONS.name}
+    assert tuple(DOCUMENTS) == KINDS
+
+
+async def test_tokens_and_share_links_work_after_a_restore(store: Store, clock: Clock) -> None:
+    """Also in a server that has drawn a key of its own before, and runs on; a restore that failed leaves it its own."""
+    source = MemoryStore(clock)
+    credentials = Credentials(source, clock)
+    token = await credentials.make_token("a program", frozenset({Scope("read", SITE)}))
+    share = await credentials.make_share("a friend", SITE)
+    await Writer(source).count({"/": 1})
+    clock.advance(DAY)
+    lines = await backed_up(source, clock)
+    running = Credentials(store, clock)
+    session = await running.make_session()
+    number = next(n for n, line in enumerate(lines) if b'"sums"' in line)
+    sums = msgspec.json.decode(lines[number], type=Sums)
+    other = msgspec.structs.replace(sums, buckets=[msgspec.structs.replace(sums.buckets[0], sum=99)])
+    with pytest.raises(BadInput, match="but 99 in the backup"):
+        await restore(read_backup([*lines[:number], msgspec.json.encode(other), *lines[number + 1 :]]), store, DEFAULT_RETENTION)
+    await running.refresh()
+    assert (await running.session(session.secret)).is_admin
+    assert not (await running.token(token.secret)).scopes
+    await restore(read_backup(lines), store, DEFAULT_RETENTION)
+    await running.refresh()
+    for each in (running, Credentials(store, clock)):
+        assert (await each.token(token.secret)).may_read(SITE)
+        assert await each.shared_site(share.secret) == SITE
 
 
 async def test_a_site_that_is_kept_longer_is_restored_with_all_that_it_has(store: Store, clock: Clock) -> None:

@@ -286,6 +286,9 @@ class Credentials:
                 if revoked == self._revoked:  # else what was revoked meanwhile may still be in it
                     break
             self._seen[kind.name] = found
+        key = await self._store.document(KEY_KIND, KEY_NAME)
+        if key is not None:  # a restore brings the key along that what it restores is signed with
+            self._key = key.value
 
     async def keep_fresh(self) -> None:
         """Refresh for ever. While the store is away, what was seen last holds."""

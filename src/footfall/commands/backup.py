@@ -76,7 +76,7 @@ def restore(file: FileArgument, store: StoreOption = None) -> None:
     started = time.monotonic()
     end = None
     with _named():
-        for line in backup.read_backup(_read(file)):
+        for line in backup.read_backup(_read(file), settings.rules):
             end = line
     total = end.rows if isinstance(end, backup.End) else None
 
@@ -87,7 +87,7 @@ def restore(file: FileArgument, store: StoreOption = None) -> None:
             def show(rows: int, site: str) -> None:
                 bar.update(task, completed=rows, description=f"restoring {shown(site)}")
 
-            done = await backup.restore(backup.read_backup(_read(file)), opened, settings.retention, show)
+            done = await backup.restore(backup.read_backup(_read(file), settings.rules), opened, settings.retention, show)
         say(console(), ("restored", "green"), f" {_words(done.rows, done.sites, done.documents)}")
         say(console(), (f"{done.compared:,} buckets that had ended are as in the backup", "bold"))
         if done.too_old:
@@ -141,8 +141,8 @@ _DAMAGED = "is damaged; use another one"
 
 def _read(file: Path) -> Iterator[bytes]:
     try:
-        with gzip.open(file, "rb") as lines:
-            yield from lines
+        with gzip.open(file, "rb") as packed:
+            yield from backup.lines_of(packed)
     except EOFError:
         raise BadInput("backup", f"{str(file)!r} is cut: its end is missing; use another one") from None
     except gzip.BadGzipFile as error:

@@ -72,6 +72,11 @@ def normalise(raw: str) -> str:
     return page
 
 
+def is_page(text: str) -> bool:
+    """Whether a text has the form of a page, perhaps with parameters of a query. Whether it is normalised is not looked at."""
+    return text.startswith("/") and len(text) <= MAX_PAGE_BYTES >= len(text.encode()) and not _FORBIDDEN.search(text)
+
+
 #: What a server shows for the folder it lies in.
 _INDEX = re.compile(r"(?<=/)(?:index|default)\.(?:html?|php|aspx?|jsp)\Z", re.IGNORECASE)
 

@@ -86,12 +86,19 @@ class TestBackup:
         Path("changed.gz").write_bytes(whole[:-8] + bytes(8))
         Path("other.gz").write_bytes(gzip.compress(b"hello\n"))
         Path("plain").write_text("hello\n")
+        header = gzip.decompress(whole).splitlines(keepends=True)[0]
+        Path("deep.gz").write_bytes(gzip.compress(header + b"[" * 100_000 + b"\n"))
+        Path("bytes.gz").write_bytes(gzip.compress(header + b'{"type":"\xff\x1b[31m"}\n'))
+        Path("long.gz").write_bytes(gzip.compress(header + bytes(10_000_000)))
         for name, mend in (
             ("cut.gz", "is cut: its end is missing"),
             ("changed.gz", "is damaged"),
             ("plain", "is no backup of Footfall"),
             (".", "(Is a directory); name a file that can be read"),
             ("other.gz", "it is no backup of Footfall"),
+            ("deep.gz", "line 2 can't be used"),
+            ("bytes.gz", "line 2 can't be used"),
+            ("long.gz", "line 2 is longer than 8,388,608 bytes"),
             ("none", "can't read 'none' (No such file or directory)"),
         ):
             assert mend in failed(run("restore", name, "--store", "sqlite:///other.db"))
