@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from footfall.model import DAY, MAX_BATCH_ENTRIES, WHOLE_SITE, Batch, Count, SiteBatch, SiteReceipt, Span, Tier
+from footfall.model import DAY, MAX_BATCH_ENTRIES, OUTCOME, WHOLE_SITE, Batch, Count, SiteBatch, SiteReceipt, Span, Tier
 from footfall.stores import Store
 from footfall.stores.base import MAX_EVENT_IDS, WRITER_MEMORY
 from tests.contract.conftest import OTHER_SITE, SITE, START, Clock, Place, Writer, bucket_of, count_of, views_of
@@ -356,3 +356,27 @@ async def test_warnings_are_lines_and_change_nothing(store: Store) -> None:
     """What a store says of its own settings is a line each, and asking is no view."""
     assert all(line and line.isprintable() for line in await store.warnings())
     assert (await store.counts(SITE, [WHOLE_SITE], 60)).pages[WHOLE_SITE].total == 0
+
+
+async def test_a_rehearsed_batch_leaves_nothing_behind(store: Store, writer: Writer, clock: Clock) -> None:
+    """Neither views, pages, ids, drops nor a sequence, and no site that has nothing else; sent then, it counts as new."""
+    events: dict[str, tuple[str, int | None]] = {EVENT: ("/e", None)}
+    part = SiteBatch({"/": 2, "/new": 1}, {("/t", START - 90): 3}, events, frozenset({"/"}), outcomes={"bot": 5})
+    batch = Batch("w", 2, {SITE: part, OTHER_SITE: SiteBatch({"/": 1}, most_new_pages=1)})
+    for _ in range(2):
+        await store.rehearse(batch)
+        assert await store.sites() == []
+    await writer.count({"/": 1})
+    for seconds in (0, 1, 61, 700):
+        clock.advance(seconds)
+        await store.rehearse(batch)
+        assert await store.applied(SITE, "w") == 1
+        assert await store.sites() == [SITE]
+        assert (await store.top(SITE, Span(Tier.TOTAL, 1), 9)).pages == [("/", 1)]
+        assert (await store.breakdown(SITE, WHOLE_SITE, OUTCOME, Span(Tier.DAY, 1), 9)).values == []
+    receipt = await store.commit(batch)
+    assert receipt[SITE] == SiteReceipt(clock.second, {"/": Count(2, 3, 3)})
+    assert receipt[OTHER_SITE].opened == {"/"}
+    assert await count_of(store, WHOLE_SITE) == Count(4, 8, 8)
+    await store.rehearse(batch)
+    assert await count_of(store, WHOLE_SITE) == Count(4, 8, 8)

@@ -37,6 +37,9 @@ FILL_SECONDS = 0.002
 #: Of the views that came with the last batch and since, this share is waited for.
 FILL_SHARE = 0.5
 
+#: So many commits in a row that fail, none succeeding between, are more than bad luck.
+FAILURES = 3
+
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.5
 
@@ -139,6 +142,14 @@ class Counter:
         self._end = math.inf
         self._attempt: asyncio.Timeout | None = None
         self._fill_target = 0
+        #: How many commits of views have failed since one succeeded.
+        self._failures = 0
+        self._last_failed: Batch | None = None
+
+    @property
+    def failing(self) -> Batch | None:
+        """The last batch that the store did not confirm, where several failed one after another and none has succeeded since."""
+        return self._last_failed if self._failures >= FAILURES else None
 
     @property
     def pending(self) -> int:
@@ -279,6 +290,8 @@ class Counter:
                 took = self._monotonic() - started
                 self._book(receipt, open_batch, sites)
                 self._ledger.committed(took)
+                if open_batch.views:
+                    self._failures, self._last_failed = 0, None
                 if self._outbox is not None and took < FRESH_SECONDS:
                     self._outbox.saw(min(part.at for part in receipt.values()))
                 open_batch.settle(receipt, None)
@@ -327,6 +340,8 @@ class Counter:
 
     async def _fail(self, error: Exception, batch: Batch, open_batch: OpenBatch, *, may_spool: bool) -> None:
         """The store did not confirm the batch: keep it in the outbox, or tell whoever waits."""
+        if open_batch.views and may_spool:  # else the store was not tried
+            self._failures, self._last_failed = self._failures + 1, batch
         if not isinstance(error, StoreError):
             _log.error("a commit failed for a reason of ours", exc_info=error)
         elif may_spool and self._outbox is not None:

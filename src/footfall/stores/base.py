@@ -104,6 +104,14 @@ class Store(Protocol):
         """
         ...
 
+    async def rehearse(self, batch: Batch) -> None:
+        """Find out whether a batch could be committed now: all that a commit does, but nothing is counted or remembered of it.
+
+        Returns nothing; raises as the commit would. A store that takes other writes may yet not take these: a page of its file
+        may be damaged, or a key of a site be another program's.
+        """
+        ...
+
     async def applied(self, site: str, writer: str) -> int:
         """The last sequence of `writer` that was applied to `site`; 0 where none is remembered."""
         ...

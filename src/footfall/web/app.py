@@ -92,7 +92,7 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
     sites, dependencies, intake, counter = core.registry.sites, core.dependencies, core.intake, core.counter
     ledger.watch_pending(lambda: counter.pending, settings.max_pending_views)
     reads = Reads(store)
-    readiness = Readiness(store, spool)
+    readiness = Readiness(store, spool, failing=lambda: counter.failing)
     credentials = Credentials(store, clock)
     of_proxies = (settings.client_address_header, settings.country_header or "")
     access = Access(sites, credentials, dependencies.addresses, settings.metrics_token, of_proxies, settings.public_url)

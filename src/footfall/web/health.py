@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
@@ -13,10 +14,13 @@ from starlette.types import Receive, Scope, Send
 
 from footfall.counting.spool import Spool
 from footfall.errors import StoreError
+from footfall.model import Batch
 from footfall.stores import Store
 from footfall.telemetry.ledger import CONTENT_TYPE, Ledger
 from footfall.web.permissions import Access
 from footfall.web.problems import problem
+
+_log = logging.getLogger(__name__)
 
 #: The store is asked at most once in this many seconds, however often /readyz is.
 CHECK_SECONDS = 1.0
@@ -29,11 +33,21 @@ SPOOL_PATIENCE = 0.5
 
 
 class Readiness:
-    """Whether this instance can acknowledge views now: by the store or by its spool, and the process is not stopping."""
+    """Whether this instance can acknowledge views now: by the store or by its spool, and the process is not stopping.
 
-    def __init__(self, store: Store, spool: Spool | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
+    `failing` gives the last batch that the store did not confirm, while commits fail one after another.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        spool: Spool | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        failing: Callable[[], Batch | None] = lambda: None,
+    ) -> None:
         self._store = store
         self._spool = spool
+        self._failing = failing
         self._monotonic = monotonic
         self._checked_at = 0.0
         self._checking: asyncio.Task[str | None] | None = None
@@ -63,10 +77,16 @@ class Readiness:
         try:
             async with asyncio.timeout(CHECK_TIMEOUT):
                 await self._store.ping()
+                failed = self._failing()
+                if failed is not None:  # a store that takes a ping may yet take no view
+                    await self._store.rehearse(failed)
         except TimeoutError:
             return f"the store did not answer within {CHECK_TIMEOUT:g} s"
         except StoreError as error:
             return str(error)
+        except Exception:
+            _log.exception("readiness could not be found out")
+            return "commits fail for a reason that the log has"
         finally:
             self._checked_at = self._monotonic()
         return None

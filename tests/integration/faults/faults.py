@@ -14,3 +14,13 @@ def locked(database: Path) -> Iterator[None]:
     with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
+
+
+def damage(database: Path, table: str) -> None:
+    """Overwrite the first page of a table's tree in a database that nobody has open, as a failing disk would."""
+    with contextlib.closing(sqlite3.connect(database)) as other:
+        (size,) = other.execute("PRAGMA page_size").fetchone()
+        (number,) = other.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
+    with database.open("r+b") as file:
+        file.seek((number - 1) * size)
+        file.write(b"\xa5" * size)

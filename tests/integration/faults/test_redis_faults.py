@@ -280,3 +280,22 @@ async def test_a_cluster_s_node_that_dies(look_after: LookAfter, cluster: RedisC
 async def test_five_nodes_that_die(look_after: LookAfter, cluster: RedisCluster) -> None:
     """The same again and again."""
     await lose_nodes(look_after, cluster, 5)
+
+
+async def test_a_key_of_another_program_makes_unready_until_it_is_gone(look_after: LookAfter) -> None:
+    """It stands in the site's place: Redis takes a ping, and no view. Readiness comes back by itself."""
+    with RedisServer() as redis:
+        server = await asyncio.to_thread(instance, redis.url, look_after)
+
+        def stand_in_the_way() -> None:
+            with redis.client() as client:
+                client.set(KEY, "somebody's")
+                for _ in range(3):
+                    assert view(server).status == 503
+                wait_until(lambda: not is_ready(server), "readiness goes", seconds=5)
+                assert "has keys named footfall:… that are not ours" in ask(server, "/readyz").json["detail"]
+                client.delete(KEY)
+            wait_until(lambda: is_ready(server), "readiness comes back", seconds=5)
+            assert view(server).status == 204
+
+        await asyncio.to_thread(stand_in_the_way)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import LookAfter, Start
-from tests.integration.faults.faults import locked
+from tests.integration.faults.faults import damage, locked
 from tests.integration.http.asking import HTML, SITE, Reply, ask, counted, is_ready, ledger, total, view
 from tests.support.servers import FootfallServer, send_views, wait_until
 
@@ -300,3 +300,23 @@ async def test_views_of_a_replaced_file_wait_in_the_spool(start: Start, database
     server = await asyncio.to_thread(start, **settings)
     await asyncio.to_thread(wait_counted, server, 3)
     assert await asyncio.to_thread(counted, server) == {"/spooled": 3}
+
+
+async def test_a_file_that_takes_no_view_is_not_ready(start: Start, database: Path) -> None:
+    """One with a damaged page takes a ping. Once commits have failed one after another, readiness goes, and says why."""
+    server = await asyncio.to_thread(start)
+
+    def break_and_try() -> None:
+        assert view(server).status == 204
+        server.stop()
+        damage(database, "second")
+        server.start()
+        assert is_ready(server)
+        for _ in range(3):
+            assert_try_again(view(server))
+        wait_until(lambda: not is_ready(server), "readiness goes", seconds=5)
+        unready = ask(server, "/readyz")
+        assert_try_again(unready)
+        assert "is not a sound SQLite file" in unready.json["detail"]
+
+    await asyncio.to_thread(break_and_try)

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from footfall.errors import StoreError, StoreUnavailable, StoreUnusable
-from footfall.model import PERIODS, WHOLE_SITE, Count, SiteBatch, Tier
+from footfall.model import PERIODS, WHOLE_SITE, Batch, Count, SiteBatch, Tier
 from footfall.stores import sqlite
 from footfall.stores.sqlite import SqliteStore
 from footfall.stores.sqlite import schema as sqlite_schema
 from footfall.stores.sqlite.schema import APPLICATION_ID, MIGRATIONS
 from tests.contract.conftest import SITE, START, Clock, Writer, bucket_of, count_of
 from tests.contract.test_details import visited
+from tests.integration.faults.faults import damage
 
 
 @pytest.fixture
@@ -240,3 +241,20 @@ async def test_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:
     for process in running:
         _, errors = await process.communicate()
         assert (process.returncode, errors) == (0, b"")
+
+
+@pytest.mark.parametrize("table", ["second", "writer", "page"])
+async def test_a_damaged_page_is_found_by_what_meets_it(path: Path, clock: Clock, table: str) -> None:
+    """A ping does not meet it. A rehearsal of a batch that does fails as the batch would."""
+    store = SqliteStore(str(path), clock)
+    await Writer(store).count({"/": 1})
+    await store.close()
+    damage(path, table)
+    store = SqliteStore(str(path), clock)
+    await store.ping()
+    batch = Batch("v", 1, {SITE: SiteBatch({"/": 1})})
+    for call in (store.rehearse, store.commit):
+        with pytest.raises(StoreUnusable, match="is not a sound SQLite file"):
+            await call(batch)
+    await store.ping()
+    await store.close()

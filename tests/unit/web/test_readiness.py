@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from footfall.errors import StoreUnavailable
+from footfall.errors import StoreUnavailable, StoreUnusable
+from footfall.model import Batch, SiteBatch
 from footfall.stores.memory import MemoryStore
 from footfall.web.health import CHECK_SECONDS, Readiness
-from tests.contract.conftest import Clock
+from tests.contract.conftest import SITE, Clock
 from tests.unit.counting.spooling import Bench
 
 
@@ -23,6 +24,8 @@ class Store(MemoryStore):
         super().__init__(Clock())
         self.asked = 0
         self.is_away = False
+        self.rehearsed: list[Batch] = []
+        self.fault: Exception | None = None
         self.answers = asyncio.Event()
         self.answers.set()
 
@@ -31,6 +34,11 @@ class Store(MemoryStore):
         await self.answers.wait()
         if self.is_away:
             raise StoreUnavailable("it is away")
+
+    async def rehearse(self, batch: Batch) -> None:
+        self.rehearsed.append(batch)
+        if self.fault is not None:
+            raise self.fault
 
 
 @pytest.fixture
@@ -99,3 +107,34 @@ async def test_a_draining_instance_is_not_ready_whatever_the_store_says(store: S
     readiness.draining = True
     assert await readiness.means() == (None, "draining")
     assert store.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [(StoreUnusable("a page is damaged"), "a page is damaged"), (ValueError("x"), "commits fail for a reason that the log has")],
+)
+async def test_while_commits_fail_the_last_of_them_is_tried_again(store: Store, fault: Exception, reason: str) -> None:
+    """A store that takes a ping is not ready as long as it would not take that batch; one that would is."""
+    failing: list[Batch] = []
+    monotonic = Clock(7.0)
+    readiness = Readiness(store, monotonic=monotonic, failing=lambda: failing[-1] if failing else None)
+    store.fault = fault
+    assert await readiness.means() == ("store", "")
+    assert not store.rehearsed
+    batch = Batch("w", 1, {SITE: SiteBatch({"/": 1})})
+    failing.append(batch)
+    for _ in range(2):
+        monotonic.advance(CHECK_SECONDS)
+        assert await readiness.means() == (None, reason)
+    assert store.rehearsed == [batch, batch]
+    store.fault = None
+    monotonic.advance(CHECK_SECONDS)
+    assert await readiness.means() == ("store", "")
+
+
+async def test_a_spool_acknowledges_what_the_store_does_not_take(store: Store, bench: Bench) -> None:
+    """Commits that fail are no reason to turn visitors away then."""
+    store.fault = StoreUnusable("a page is damaged")
+    batch = Batch("w", 1, {SITE: SiteBatch({"/": 1})})
+    readiness = Readiness(store, bench.spool(), failing=lambda: batch)
+    assert await readiness.means() == ("spool", "a page is damaged")

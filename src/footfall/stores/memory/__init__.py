@@ -100,6 +100,9 @@ class MemoryStore:
     async def commit(self, batch: Batch) -> Receipt:
         return {name: self._commit_site(name, part, batch) for name, part in batch.sites.items()}
 
+    async def rehearse(self, batch: Batch) -> None:  # noqa: ARG002 - it takes every batch
+        return
+
     def _commit_site(self, name: str, part: SiteBatch, batch: Batch) -> SiteReceipt:
         site = self._sites.setdefault(name, self._new_site(name))
         now = self._now(site)

@@ -149,13 +149,25 @@ class RedisStore:
                     receipt[site] = msgspec.structs.replace(receipt[site], counts=counts.pages)
             return receipt
 
+    async def rehearse(self, batch: Batch) -> None:
+        async with self._call_of_sites():
+            waiting = {
+                site: commit_arguments(part, batch, self._of_commit(site), listed=True, rehearsed=True)
+                for site, part in batch.sites.items()
+            }
+            await self._run_commits(batch, waiting)
+
     async def _commit_sites(self, batch: Batch) -> Mapping[str, Reply]:
-        """Apply the batch to all its sites. A script that first has old seconds or minutes to take away is called again."""
+        """Apply the batch to all its sites."""
         listed = await self._sites.add(batch.sites)
         waiting = {
             site: commit_arguments(part, batch, self._of_commit(site), listed=site in listed)
             for site, part in batch.sites.items()
         }
+        return await self._run_commits(batch, waiting)
+
+    async def _run_commits(self, batch: Batch, waiting: dict[str, bytes]) -> Mapping[str, Reply]:
+        """Run a commit's script for each site. One that first has old seconds or minutes to take away is called again."""
         begun: list[str] = []
         replies: dict[str, Reply] = {}
         for _ in range(PATIENCE):

@@ -39,8 +39,9 @@ def limits_of(limits: Limits) -> Mapping[str, int]:
     return {"values": limits.values, "pages_a_day": limits.pages, "page_values": limits.page_values}
 
 
-def commit_arguments(part: SiteBatch, batch: Batch, common: Mapping[str, Any], *, listed: bool) -> bytes:
-    """A site's part of a batch as the script reads it; `listed` says that the site has just been put into the list of sites.
+def commit_arguments(part: SiteBatch, batch: Batch, common: Mapping[str, Any], *, listed: bool, rehearsed: bool = False) -> bytes:
+    """A site's part of a batch as the script reads it; `listed` says that the site has just been put into the list of sites,
+    `rehearsed` that nothing is to be counted.
 
     Visitors are written in decimal: Lua's numbers hold 53 bits.
     """
@@ -50,6 +51,7 @@ def commit_arguments(part: SiteBatch, batch: Batch, common: Mapping[str, Any], *
         **{**common}
         | {"folded": max(entries, common["folded"]), "sketches": max(len(part.visitors) + len(part.visits), common["sketches"])},
         listed=listed,
+        rehearsed=rehearsed,
         writer=batch.writer,
         sequence=batch.sequence,
         lasting=batch.lasting,

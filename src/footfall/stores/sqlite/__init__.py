@@ -56,6 +56,10 @@ BUSY_SECONDS = 1.0
 READERS = 2
 
 
+class _Rehearsed(Exception):
+    """Has a transaction undone that was only to be tried."""
+
+
 class SqliteStore:
     """Counts in one SQLite file at `path`. `event_id_ttl` is in seconds."""
 
@@ -98,12 +102,20 @@ class SqliteStore:
     # Calls of the contract
 
     async def commit(self, batch: Batch) -> Receipt:
-        def write(cx: sqlite3.Connection) -> Receipt:
-            receipt = {name: self._commits.commit(cx, name, part, batch) for name, part in batch.sites.items()}
-            self._documents.expire(cx)
-            return receipt
+        return await self._write(lambda cx: self._commit(cx, batch))
 
-        return await self._write(write)
+    def _commit(self, cx: sqlite3.Connection, batch: Batch) -> Receipt:
+        receipt = {name: self._commits.commit(cx, name, part, batch) for name, part in batch.sites.items()}
+        self._documents.expire(cx)
+        return receipt
+
+    async def rehearse(self, batch: Batch) -> None:
+        def write(cx: sqlite3.Connection) -> None:
+            self._commit(cx, batch)
+            raise _Rehearsed
+
+        with contextlib.suppress(_Rehearsed):
+            await self._write(write)
 
     async def applied(self, site: str, writer: str) -> int:
         rows = await self._fetch(sql.APPLIED, site, writer, int(self._clock()))

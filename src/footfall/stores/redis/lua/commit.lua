@@ -7,7 +7,7 @@
 -- that have the same: row_pages, row_times (or nil) and row_views, and behind them one row for each id in row_ids; columns, for
 -- each of the dimensions, the names of these, [[value, …], [place among them, for each row]]. values, pages_a_day and
 -- page_values: the limits; outcome, other, duplicate and too_many, the names of these; listed: whether the site stands in the
--- list of sites; sketches: how many sketches are folded at once.
+-- list of sites; sketches: how many sketches are folded at once; rehearsed: whether nothing is to be counted, only tried.
 --
 -- Gives back [0, second, seconds the clock is behind, places of the duplicates in ids, refused pages, opened pages, counts], [1,
 -- seconds] where the script is to be called again before it counts, because old seconds or minutes are in the way, [2, …] where
@@ -252,6 +252,8 @@ if is_new_minute then
     if lasting == '0' and tonumber(at) <= now - WRITER_MEMORY then silent[#silent + 1] = some[i] end
   end
 end
+
+if args.rehearsed then return { DONE, now, alarm, {}, {}, {}, {} } end
 
 -- Writing.
 
