@@ -17,6 +17,7 @@ import pytest
 
 from tests.integration.conftest import LookAfter, Start
 from tests.integration.http.asking import SITE, ask, counted, total, view
+from tests.support.cores import core_wait
 from tests.support.servers import HOST, FootfallServer, free_port, wait_until
 
 #: A server answers within this many seconds of its process' start.
@@ -33,17 +34,6 @@ def environment(settings: Mapping[str, str]) -> Mapping[str, str]:
     """The environment of this process with these settings of Footfall and no others."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("FOOTFALL_")}
     return others | {f"FOOTFALL_{name}": value for name, value in settings.items()}
-
-
-def core_wait(pid: int) -> float:
-    """For how many seconds a process could have run and had no core, because others used them; 0 where the system does not say.
-
-    It is the second number of Linux's /proc/PID/schedstat, in nanoseconds (scheduler/sched-stats in the kernel's documentation).
-    """
-    try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
-    except FileNotFoundError:
-        return 0.0
 
 
 class TestStart:
