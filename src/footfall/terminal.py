@@ -95,7 +95,12 @@ def period_words(period: str) -> str:
 
 def views_words(views: int) -> str:
     """A number of views in words: "1 view", "1,728 views"."""
-    return f"{views:,} view" if views == 1 else f"{views:,} views"
+    return number_of(views, "view")
+
+
+def number_of(number: int, what: str) -> str:
+    """A number of things in words: "1 line", "1,728 lines"."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def say_pages(out: Console, pages: Sequence[tuple[str, int]]) -> None:

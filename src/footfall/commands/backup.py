@@ -32,7 +32,7 @@ from footfall.commands.arguments import StoreOption, settings_with, with_store
 from footfall.errors import BadInput
 from footfall.files import PRIVATE_FILE
 from footfall.stores import Store
-from footfall.terminal import console, say, shown
+from footfall.terminal import console, number_of, say, shown
 from footfall.version import __version__
 
 #: Between speed and size: a backup of 10 million rows is bound by the store at any level below 9.
@@ -98,10 +98,7 @@ def restore(file: FileArgument, store: StoreOption = None) -> None:
 
 
 def _words(rows: int, sites: int, documents: int) -> str:
-    return (
-        f"{rows:,} {'row' if rows == 1 else 'rows'} of {sites:,} {'site' if sites == 1 else 'sites'}, "
-        f"{documents:,} {'document' if documents == 1 else 'documents'}"
-    )
+    return f"{number_of(rows, 'row')} of {number_of(sites, 'site')}, {number_of(documents, 'document')}"
 
 
 @contextlib.contextmanager

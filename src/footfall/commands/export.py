@@ -16,7 +16,7 @@ from footfall.export import DEFAULT_TABLE, TABLES, Form, read_wanted
 from footfall.export import export as exported
 from footfall.model import Tier
 from footfall.stores import Store
-from footfall.terminal import console, say, shown
+from footfall.terminal import console, number_of, say, shown
 
 
 def export(
@@ -52,7 +52,7 @@ def export(
                 out.write(piece if output or not sys.stdout.isatty() else _shown(piece))
                 total += rows
         if output is not None:
-            say(console(stderr=True), f"{total:,} {'row' if total == 1 else 'rows'} of {name}")
+            say(console(stderr=True), f"{number_of(total, 'row')} of {name}")
 
     with_store(settings, run)
 

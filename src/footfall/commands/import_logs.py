@@ -30,7 +30,7 @@ from footfall.model import DropReason
 from footfall.rules import Site
 from footfall.settings import Settings
 from footfall.stores import Store
-from footfall.terminal import console, progress_bar, say, say_numbers, shown
+from footfall.terminal import console, number_of, progress_bar, say, say_numbers, shown, views_words
 
 #: Nobody follows a log only to give up: the store is tried until somebody stops it.
 _FOR_EVER = 1_000_000_000
@@ -186,7 +186,9 @@ class _Told:
         if self._status is not None:
             found = self._importing.summary()
             last = "" if found.last is None else f", the last at {_moment(found.last)} UTC"
-            self._status.update(shown(f"following {self._file}: {found.lines:,} lines, {found.counted:,} views{last}"))
+            self._status.update(
+                shown(f"following {self._file}: {number_of(found.lines, 'line')}, {views_words(found.counted)}{last}")
+            )
 
 
 @contextlib.contextmanager
@@ -211,7 +213,9 @@ def _unreadable(file: str, wanted: Wanted, *, is_known: bool) -> str:
 def _say_summary(found: Summary, wanted: Wanted, seconds: float) -> None:
     out = console()
     is_one_site = set(found.sites) <= {wanted.site}
-    title = f"{found.lines:,} lines" + (f" for {wanted.site}" if is_one_site and wanted.site else "") + f" in {seconds:.2f} s"
+    title = (
+        number_of(found.lines, "line") + (f" for {wanted.site}" if is_one_site and wanted.site else "") + f" in {seconds:.2f} s"
+    )
     if found.first is not None and found.last is not None:
         title += f", views from {_moment(found.first)} to {_moment(found.last)} UTC"
     say(out, title)

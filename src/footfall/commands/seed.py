@@ -29,7 +29,7 @@ from footfall.errors import BadInput
 from footfall.model import MAX_BATCH_ENTRIES, WHOLE_SITE, Batch, SiteBatch
 from footfall.rules import Rules
 from footfall.stores import Store
-from footfall.terminal import console, say
+from footfall.terminal import console, number_of, say, views_words
 
 #: A total may begin with so many views.
 MOST_VIEWS = 10**12
@@ -89,8 +89,8 @@ def seed(
         )
         number = sum(totals.values())
         if done:
-            where = "the site" if WHOLE_SITE in totals else f"{len(totals):,} {'page' if len(totals) == 1 else 'pages'}"
-            say(console(), (f"{number:,} views", "bold"), f" added to the total of {where} of {site}")
+            where = "the site" if WHOLE_SITE in totals else f"{number_of(len(totals), 'page')}"
+            say(console(), (views_words(number), "bold"), f" added to the total of {where} of {site}")
         else:
             say(console(), "nothing added: this was done before; with another --name it is done once more")
 

@@ -19,9 +19,9 @@ from footfall.commands.arguments import SiteArgument, StoreOption, read_site, se
 from footfall.commands.seed import seed
 from footfall.errors import BadInput
 from footfall.registry.sites import Sites
-from footfall.rules import RETENTION_RULES, Rules
+from footfall.rules import RETENTION_RULES, Rules, duration_words
 from footfall.settings import PREFIX, Settings
-from footfall.settings.values import duration_words, whole_seconds
+from footfall.settings.values import whole_seconds
 from footfall.stores import Store
 from footfall.terminal import agrees, console, read_line, say
 

@@ -38,7 +38,7 @@ from footfall.reading.live import Event, Live
 from footfall.reading.shared_reads import Reads
 from footfall.rules import Rules
 from footfall.stores import Store
-from footfall.terminal import console, page_lines, read_line, say, shown, views_words, window_words
+from footfall.terminal import console, number_of, page_lines, read_line, say, shown, views_words, window_words
 
 #: The bars' height in lines, each of eight steps.
 BAR_LINES = 5
@@ -220,7 +220,7 @@ def picture(out: Console, event: Event | None, site: str, page: str, *, is_away:
     lines += bars(seconds, PLAIN_STEPS if is_plain else STEPS)
     lines.append(_line((("-" if is_plain else "─") * len(seconds), "dim")))
     lines.append(_line((f"{f'{len(seconds)} s ago':<{max(0, len(seconds) - 3)}}now", "dim")))
-    here = "" if event.visitors is None else f", {event.visitors:,} {'visitor' if event.visitors == 1 else 'visitors'} here now"
+    here = "" if event.visitors is None else f", {number_of(event.visitors, 'visitor')} here now"
     lines.append(_line((views_words(event.views), "bold"), f" in the past {window_words(len(event.seconds))}{here}"))
     lines.append(_line((f"{event.today:,} today (UTC), {event.total:,} in total", "dim")))
     if len(event.instances) > 1:

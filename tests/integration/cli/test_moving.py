@@ -141,7 +141,7 @@ class TestSeed:
         ):
             assert run("site", "seed", SITE, *given).out == f"{said} of {SITE}\n"
             assert run("site", "seed", SITE, *given).out.startswith("nothing added: this was done before")
-        assert run("site", "seed", SITE, "/a", "1", "--name", "again").out.startswith("1 views added")
+        assert run("site", "seed", SITE, "/a", "1", "--name", "again").out.startswith("1 view added")
         assert total(run) == "1,005 in total"
         assert total(run, "/b") == "7 in total"
         assert f"{SITE}: 5 views in the past minute, 1,065 in total" in run("check").out
