@@ -1,14 +1,17 @@
 /**
  * The home page, moving: its dial follows the page's own stream, its list that of the whole site. The server sends this only where
- * anyone may see the site's numbers; the page never loads itself anew, for that would be a view.
+ * the browser may ask for the numbers as well; the page never loads itself again, for that would be a view.
  */
 
+import { runCopyButtons } from "./live/copy";
 import { Dial } from "./live/dial";
-import { byId, clockTime, counted, grouped, write } from "./live/page";
+import { byId, clockTime, counted, grouped, showConnection, write } from "./live/page";
 import { Rows } from "./live/rows";
 import { type Moment, watch } from "./live/stream";
 
 const TURN = 60;
+
+runCopyButtons();
 
 const home = document.querySelector<HTMLElement>("main.home");
 if (home) {
@@ -18,7 +21,7 @@ if (home) {
   const most = Number(home.dataset.rows);
   const nothing = { refused: () => {} };
   const quiet = {
-    stale: (isStale: boolean) => void home.classList.toggle("is-stale", isStale),
+    stale: (isStale: boolean) => showConnection(home, "trouble", isStale),
     ...nothing,
   };
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 import msgspec
 
 from footfall.errors import BadInput
-from footfall.model import DAY, DEFAULT_RETENTION, Retention, Tier
+from footfall.model import DAY, DEFAULT_RETENTION, HOUR, Retention, Tier
 from footfall.networks import Networks, network, pack
 
 #: Origins that stand for the site itself: its own host and all below it.
@@ -127,6 +127,13 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return {tier: getattr(self, rule) for tier, rule in RETENTION_RULES.items()}
 
 
+def duration_words(seconds: int) -> str:
+    """A duration as one would write it: 730d, 48h, 600."""
+    if seconds >= 3 * DAY and seconds % DAY == 0:
+        return f"{seconds // DAY}d"
+    return f"{seconds // HOUR}h" if seconds >= HOUR and seconds % HOUR == 0 else str(seconds)
+
+
 def check_order(kept: Retention) -> None:
     """Raise BadInput, naming the rule, where a tier is not kept for a duration, or not as long as the finer one."""
     for tier, rule in RETENTION_RULES.items():
@@ -134,7 +141,8 @@ def check_order(kept: Retention) -> None:
             raise BadInput(rule, f"a duration from 1 second to {LONGEST_DURATION // DAY} days")
     for finer, tier in pairwise(RETENTION_RULES):
         if kept[tier] < kept[finer]:
-            raise BadInput(RETENTION_RULES[tier], f"a duration not shorter than for {finer.value}s, or shorten that too")
+            why = f"{tier.value}s must be kept at least as long as {finer.value}s"
+            raise BadInput(RETENTION_RULES[tier], f"{duration_words(kept[finer])} or longer: {why}")
 
 
 def check_windows(kept: Retention, of_store: Retention) -> None:

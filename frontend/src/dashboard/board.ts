@@ -1,7 +1,7 @@
-/** A site's dashboard: the past minute from the stream, second by second, and the period read anew once a minute. */
+/** A site's dashboard: the past minute from the stream, second by second, and the period, read again once a minute. */
 
 import { Dial } from "../live/dial";
-import { byId, grouped, setClock, write } from "../live/page";
+import { byId, grouped, setClock, showConnection, write } from "../live/page";
 import { Rows } from "../live/rows";
 import { type Moment, watch } from "../live/stream";
 import { Chart } from "./chart";
@@ -10,7 +10,7 @@ import { fresh, swap } from "./renewing";
 /** Milliseconds between two readings of the period. */
 const RENEW = 60_000;
 
-/** What is taken over from a page that was read anew. */
+/** What is taken over from a page that was read again. */
 const RENEWED = ["#history .figures", "#points", "#top", "#history .panels", "#history .ledger"];
 
 /** As many pages are in an event: one that is missing from a shorter list has no views. */
@@ -25,7 +25,6 @@ export function runBoard(board: HTMLElement): void {
   const busiestRows = busiest && new Rows(busiest, false);
   const instances = document.getElementById("instances");
   const instanceRows = instances && new Rows(instances, true);
-  const start = document.getElementById("start-name");
   const most = busiest ? Number(busiest.dataset.rows) : 0;
   let views = Number(history.dataset.views);
   let base = Number(history.dataset.total);
@@ -42,7 +41,6 @@ export function runBoard(board: HTMLElement): void {
     document.title = document.title.replace(/^[\d,]+/, grouped(moment.views));
     write("today", grouped(moment.today));
     write("total", grouped(moment.total));
-    if (start && moment.total) start.textContent = "It works: the first view is here";
     if (moment.visitors !== null) write("here", grouped(moment.visitors));
     busiestRows?.show(
       moment.pages.slice(0, most).map((row) => ({ name: row.page, views: row.views, href: hrefOf(row.page) })),
@@ -60,8 +58,7 @@ export function runBoard(board: HTMLElement): void {
   watch(site, page, {
     show,
     stale(isStale) {
-      board.classList.toggle("is-stale", isStale);
-      write("trouble", isStale ? "no news; trying again" : "");
+      showConnection(board, "trouble", isStale);
     },
     refused() {
       void renew();

@@ -5,7 +5,7 @@
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { byId, grouped, zoneName } from "../live/page";
+import { byId, counted, grouped, zoneName } from "../live/page";
 
 /** Lines of the scale above the ground, as in web/dashboard/charts.py. */
 const LINES = 4;
@@ -41,7 +41,7 @@ export class Chart {
     }
   }
 
-  /** Read the table anew, and draw it. */
+  /** Read the table again, and draw it. */
   read(): void {
     this.#tier = byId("history").dataset.tier ?? "hour";
     this.#isOpen = byId("history").dataset.open === "yes";
@@ -177,9 +177,9 @@ export class Chart {
     const point = place === null || place === undefined ? undefined : this.#points[place];
     this.#tip.hidden = !point || (u.cursor.left ?? -1) < 0;
     if (!point || place === null || place === undefined || this.#tip.hidden) return;
-    const lines = [`${grouped(this.#views(place))} views`];
-    if (point.visitors !== null) lines.push(`${grouped(point.visitors)} visitors`);
-    if (point.before !== null) lines.push(`${grouped(point.before)} views before`);
+    const lines = [counted(this.#views(place))];
+    if (point.visitors !== null) lines.push(counted(point.visitors, "visitor"));
+    if (point.before !== null) lines.push(`${counted(point.before)} in the previous period`);
     const head = document.createElement("b");
     head.textContent = this.#name(point.at);
     this.#tip.replaceChildren(

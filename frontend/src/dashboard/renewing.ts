@@ -1,4 +1,4 @@
-/** Reads the page that is open anew, and takes parts of it over, without moving anything under a reader's hand. */
+/** Reads the page that is open again, and takes parts of it over, without moving anything under a reader's hand. */
 
 /** The page as it is now; undefined where it can't be had. Goes to the log-in where that is over. */
 export async function fresh(selector: string): Promise<Document | undefined> {
@@ -17,7 +17,7 @@ export async function fresh(selector: string): Promise<Document | undefined> {
   return read.querySelector(selector) ? read : undefined;
 }
 
-/** Put what a selector finds in the page read anew in place of what it finds here, unless someone is at it. */
+/** Put what a selector finds in the page read again in place of what it finds here, unless someone is at it. */
 export function swap(read: Document, selector: string): void {
   const old = document.querySelector(selector);
   const made = read.querySelector(selector);

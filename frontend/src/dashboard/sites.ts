@@ -1,5 +1,6 @@
-/** The list of sites: its numbers are read anew every other second, as long as it is in sight. */
+/** The list of sites: its numbers are read again every other second while it is in sight. */
 
+import { byId, showConnection } from "../live/page";
 import { fresh } from "./renewing";
 
 const RENEW = 2_000;
@@ -14,6 +15,7 @@ export function runSites(cards: HTMLElement): void {
     isBusy = true;
     const read = await fresh("#cards");
     isBusy = false;
+    showConnection(byId("sites"), "trouble", !read);
     if (!read) return;
     for (const card of cards.querySelectorAll<HTMLAnchorElement>(".card")) {
       const made = read.querySelector(`.card[href="${CSS.escape(card.getAttribute("href") ?? "")}"]`);
@@ -23,4 +25,28 @@ export function runSites(cards: HTMLElement): void {
       }
     }
   }, RENEW);
+}
+
+/** Say beside the field what a pasted address will be called; the server decides (`site_name` in rules.py). */
+export function runPreview(field: HTMLInputElement): void {
+  const said = byId("site-preview");
+  const name = said.querySelector("b");
+  const show = () => {
+    const host = hostOf(field.value.trim());
+    said.hidden = !host || host === field.value.trim();
+    if (name) name.textContent = host;
+  };
+  field.addEventListener("input", show);
+}
+
+/** The host that an address names, without the ports that browsers leave out; "" where it names none. */
+function hostOf(written: string): string {
+  const hasScheme = /^https?:\/\//i.test(written);
+  if (!written || /\s/.test(written) || (!hasScheme && /^[a-z][a-z0-9+.-]*:\/\//i.test(written))) return "";
+  try {
+    const host = new URL(hasScheme ? written : `https://${written}`).host.replace(/\.(?=$|:)/, "");
+    return hasScheme ? host : host.replace(/:80$/, "");
+  } catch {
+    return "";
+  }
 }

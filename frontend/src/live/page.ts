@@ -18,7 +18,7 @@ const NUMBERS = new Intl.NumberFormat("en");
 export const grouped = (n: number): string => NUMBERS.format(n);
 
 /** "1 view", "1,284 views" */
-export const counted = (n: number): string => `${grouped(n)} ${n === 1 ? "view" : "views"}`;
+export const counted = (n: number, what = "view"): string => `${grouped(n)} ${what}${n === 1 ? "" : "s"}`;
 
 /** The time of day of a Unix second in UTC, "12:34:41". */
 export const clockTime = (at: number): string => new Date(at * 1000).toISOString().slice(11, 19);
@@ -29,6 +29,14 @@ export function percent(part: number, whole: number): string {
   const share = (100 * part) / whole;
   if (share < 1) return "< 1 %";
   return share > 99 && share < 100 ? "> 99 %" : `${Math.round(share)} %`;
+}
+
+const LOST = "Connection lost, reconnecting…";
+
+/** Say in the element `id` that nothing comes from the server any more, and fade what moves in `root`; or that it comes again. */
+export function showConnection(root: HTMLElement, id: string, isStale: boolean, otherwise = ""): void {
+  root.classList.toggle("is-stale", isStale);
+  write(id, isStale ? LOST : otherwise);
 }
 
 const LOCAL_TIME = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });

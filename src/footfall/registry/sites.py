@@ -77,6 +77,11 @@ class Sites:
         """Whether the settings declare a site: then it can't be removed."""
         return name in self._declared
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nobody has asked for any site yet."""
+        return not self._declared and not self._documents
+
     def _is_placeholder(self, name: str) -> bool:
         return name in self._placeholders and name not in self._documents
 

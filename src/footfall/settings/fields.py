@@ -12,13 +12,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from footfall.model import DAY, DEFAULT_RETENTION, Retention, Tier
-from footfall.rules import LONGEST_DURATION, LONGEST_WINDOW, MAX_NUMBER, WINDOW_MARGIN, Rules
+from footfall.rules import LONGEST_DURATION, LONGEST_WINDOW, MAX_NUMBER, WINDOW_MARGIN, Rules, duration_words
 from footfall.settings.values import (
     Words,
     as_a_rule,
     database_path,
     default_store,
-    duration_words,
     few_enough,
     folder_or_off,
     header_name,

@@ -16,7 +16,7 @@ from pydantic import ValidationInfo
 from footfall.errors import BadInput
 from footfall.model import DAY, HOUR, MINUTE
 from footfall.networks import network
-from footfall.rules import WINDOW_MARGIN, Rules, site_name
+from footfall.rules import WINDOW_MARGIN, Rules, duration_words, site_name
 
 PREFIX = "FOOTFALL_"
 
@@ -77,13 +77,6 @@ def shown_url(url: str) -> str:
         rest = f"{user if colon else ''}{colon}***@{rest}" if at else rest
     rest = _SECRET_PARAMETER.sub(r"\1***", rest)
     return f"{scheme}://{rest}"
-
-
-def duration_words(seconds: int) -> str:
-    """A duration as one would write it: 730d, 48h, 600."""
-    if seconds >= 3 * DAY and seconds % DAY == 0:
-        return f"{seconds // DAY}d"
-    return f"{seconds // HOUR}h" if seconds >= HOUR and seconds % HOUR == 0 else str(seconds)
 
 
 def whole_seconds(value: object) -> object:

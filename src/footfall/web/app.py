@@ -43,12 +43,14 @@ from footfall.web.dashboard.dashboard import Dashboard
 from footfall.web.dashboard.login import Auth
 from footfall.web.dashboard.pages import Pages
 from footfall.web.dashboard.reads import DashboardReads
+from footfall.web.dashboard.site_list import SiteList
 from footfall.web.dashboard.site_settings import SiteSettings
 from footfall.web.health import Health, Ping, Readiness
 from footfall.web.home import HomeEndpoint
 from footfall.web.ingest.count import CountEndpoint, PixelEndpoint
 from footfall.web.ingest.front import Front
 from footfall.web.permissions import Access
+from footfall.web.problem_pages import ProblemPages
 from footfall.web.problems import HANDLERS
 from footfall.web.rendering import Renderer
 from footfall.web.replies import CountingReplies
@@ -75,6 +77,8 @@ class Parts(msgspec.Struct, frozen=True):
     credentials: Credentials
     passwords: Passwords
     live: Live
+    pages: Pages
+    access: Access
     answers: Mapping[str, Callable[..., Any]]
 
 
@@ -104,7 +108,9 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
     passwords = Passwords(store, credentials, settings.admin_password, clock=clock)
     auth = Auth(access, credentials, passwords, pages)
     manage = Manage(store, sites, credentials, access)
-    dashboard = Dashboard(DashboardReads(reads, settings.window, shares.of), sites, access, pages)
+    dashboard_reads = DashboardReads(reads, settings.window, shares.of)
+    dashboard = Dashboard(dashboard_reads, sites, access, pages)
+    site_list = SiteList(dashboard_reads, sites, access, pages)
     site_settings = SiteSettings(store, sites, credentials, access, pages)
     files = StaticFiles()
     api = Api(reads, sites, access, instance, settings.window, settings.longest_window)
@@ -112,20 +118,10 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
     docs = Docs(renderer, pages)
     exports = ExportApi(store, access)
     health = Health(readiness, ledger, access, instance)
+    home = HomeEndpoint(settings.home_site, settings.window, intake, counter, reads, ledger, replies, renderer, instance, access)
     answers: Mapping[str, Callable[..., Any]] = {
         "count": CountEndpoint(intake, counter, ledger, access, replies, instance, settings.window),
-        "home": HomeEndpoint(
-            settings.home_site,
-            settings.window,
-            intake,
-            counter,
-            reads,
-            ledger,
-            replies,
-            renderer,
-            instance,
-            access,
-        ),
+        "home": ProblemPages(home, pages, access),
         "pixel": PixelEndpoint(intake, counter, ledger, replies),
         "ping": Ping(),
         "api_count": api.count,
@@ -142,8 +138,8 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
         "api_sites": manage.sites,
         "api_site": manage.site,
         "api_tokens": manage.tokens,
-        "sites": dashboard.sites,
-        "add_site": site_settings.add,
+        "sites": site_list.sites,
+        "add_site": site_list.add,
         "dashboard": dashboard.site,
         "settings": site_settings.settings,
         "access": AccessPages(sites, credentials, access, pages).access,
@@ -165,7 +161,7 @@ def build(settings: Settings, instance: str, clock: Clock = time.time) -> Parts:
         "favicon": files.favicon,
         "static": files.file,
     }
-    return Parts(store, ledger, core, spool, readiness, shares, credentials, passwords, live, answers)
+    return Parts(store, ledger, core, spool, readiness, shares, credentials, passwords, live, pages, access, answers)
 
 
 def make_app(settings: Settings, instance: str, clock: Clock = time.time, parts: Parts | None = None) -> Front:
@@ -199,10 +195,11 @@ def make_app(settings: Settings, instance: str, clock: Clock = time.time, parts:
 
     routes = [Route(row.path, parts.answers[row.answers], methods=row.methods) for row in ROUTES]
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=dict(HANDLERS))
+    others = ProblemPages(app, parts.pages, parts.access)
     app.router.redirect_slashes = False
     app.router.default = WithoutSlash(app.router)
     hot = {row.path: parts.answers[row.answers] for row in ROUTES if row.methods is None and "{" not in row.path}
-    return Front(app, hot, parts.ledger, parts.passwords, is_in_memory=scheme_of(settings.store) == "memory")
+    return Front(app, others, hot, parts.ledger, parts.passwords, is_in_memory=scheme_of(settings.store) == "memory")
 
 
 @contextlib.contextmanager

@@ -148,7 +148,7 @@ def counted(number: int) -> str:
 
 
 def past(window: int) -> str:
-    """How the window of so many seconds is called behind "in the": "past minute", "past 5 minutes", "past 90 seconds"."""
+    """How the window of so many seconds is called after "in the": "past minute", "past 5 minutes", "past 90 seconds"."""
     number, unit = (window // 60, "minute") if window % 60 == 0 else (window, "second")
     return f"past {unit}" if number == 1 else f"past {number} {unit}s"
 
@@ -158,14 +158,14 @@ def clock_time(at: int) -> str:
     return time.strftime("%H:%M:%S", time.gmtime(at))
 
 
-def shown(name: str) -> str:
-    """A name from outside as it can be shown to a reader, cut behind `SHOWN_CHARACTERS`.
+def shown(name: str, most: int = SHOWN_CHARACTERS) -> str:
+    """A name from outside as it can be shown to a reader, cut after `most` characters.
 
     Characters that can't be seen or that change the direction of writing appear percent-encoded, as they would in a URL.
     The result is still to be escaped for HTML.
     """
     signs: list[str] = []
-    room = SHOWN_CHARACTERS
+    room = most
     for sign in name:
         visible = quote(sign, safe="", errors="replace") if unicodedata.category(sign) in _INVISIBLE else sign
         room -= len(visible)

@@ -66,7 +66,7 @@ async def test_a_wrong_password_says_so_and_no_more(app: InProcess) -> None:
     """No cookie, no hint."""
     reply = await log_in(app, "wrong password")
     assert reply.status_code == 401
-    assert "That is not the password." in reply.text
+    assert "Wrong password." in reply.text
     assert "set-cookie" not in reply.headers
 
 

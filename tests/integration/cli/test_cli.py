@@ -258,7 +258,7 @@ def test_check_of_a_site_says_where_its_views_went(run: Run) -> None:
         "  1,208  received",
         "      5  counted",
         "      1  duplicate: sent more than once with the same event id, and counted once",
-        "  1,200  dropped, bot: robots, crawlers and monitors, by how they call themselves",
+        "  1,200  dropped, bot: robots, crawlers and monitors, identified by user agent",
         "      2  dropped, origin: they came from a page on a host that the site's rules do not allow",
     ]
     assert run("check", SITE, "--period", "all").out.splitlines()[1:] == ended.out.splitlines()[1:]

@@ -25,7 +25,8 @@ STOP_SECONDS = 20.0
 class FootfallServer(Server):
     """One Footfall instance on loopback.
 
-    `store` is the store's URL, `instance` its name in replies, `sites` the sites it counts for, all of them public.
+    `store` is the store's URL, `instance` its name in replies, `sites` the sites it counts for, all of them public (None: no
+    setting names any).
     `settings` are further settings by their names without FOOTFALL_. At the end of a `with` block that went well it is asked
     to end, which it has to do with 0; otherwise it is killed.
     """
@@ -35,13 +36,13 @@ class FootfallServer(Server):
         store: str,
         *,
         instance: str = "footfall-1",
-        sites: Sequence[str] = ("example.com",),
+        sites: Sequence[str] | None = ("example.com",),
         settings: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(instance, start_seconds=START_SECONDS, stop_seconds=STOP_SECONDS)
         self.instance = instance
-        names = ",".join(sites)
-        self._settings = {"STORE": store, "INSTANCE": instance, "SITES": names, "PUBLIC_SITES": names} | dict(settings or {})
+        named = {} if sites is None else dict.fromkeys(("SITES", "PUBLIC_SITES"), ",".join(sites))
+        self._settings = {"STORE": store, "INSTANCE": instance} | named | dict(settings or {})
 
     @property
     def url(self) -> str:

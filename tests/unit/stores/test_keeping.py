@@ -58,7 +58,7 @@ def test_no_tier_is_kept_shorter_than_a_finer_one() -> None:
         Tier.HOUR: DAY,
         Tier.DAY: 3 * DAY,
     }
-    with pytest.raises(BadInput, match="retention_day: a duration not shorter than for hours"):
+    with pytest.raises(BadInput, match="retention_day: 90d or longer: days must be kept at least as long as hours"):
         Rules(retention_day=DAY)
 
 

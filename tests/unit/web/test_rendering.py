@@ -207,8 +207,8 @@ def test_home_stays_small(renderer: Renderer) -> None:
 def test_unavailable_page_says_what_to_do(renderer: Renderer) -> None:
     """The page for a store that is away says that nothing is lost, what to do, and who says so; the name is escaped."""
     page = Page(renderer.render_unavailable(SCRIPT))
-    assert "The count can't be read just now." in page.text
-    assert "Nothing acknowledged is lost; try again in a few seconds." in page.text
+    assert "The count can't be read at the moment." in page.text
+    assert "No counted view is lost. Try again in a few seconds." in page.text
     assert SCRIPT in page.text
     assert not page.all("script")
 

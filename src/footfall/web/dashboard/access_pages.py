@@ -1,6 +1,6 @@
-"""`/access`: tokens for programs and share links for people, listed, made and taken back by admins who are logged in.
+"""`/access`: tokens for programs and share links for people, listed, created and revoked by admins who are logged in.
 
-A secret is shown once, in the reply to the form that made it, and never stands in an address of ours or in a log. What tokens and
+A secret is shown once, in the reply to the form that created it. It is never in an address of ours or in a log. What tokens and
 links are is `footfall.auth`'s.
 """
 
@@ -17,15 +17,17 @@ from footfall.auth import Caller, Credentials, Made, read_scope
 from footfall.errors import BadInput
 from footfall.model import DAY
 from footfall.registry.sites import Sites
-from footfall.web.dashboard.dashboard import to_login
-from footfall.web.dashboard.forms import ADMIN_BYTES, read_form
-from footfall.web.dashboard.pages import Pages
+from footfall.web.dashboard.forms import ADMIN_BYTES, read_form, refusal, see_other
+from footfall.web.dashboard.pages import Pages, to_login
 from footfall.web.dashboard.period import long_day
-from footfall.web.dashboard.site_settings import refusal, see_other
+from footfall.web.dashboard.words import sentence
 from footfall.web.permissions import Access
 
-#: How long a share link can be made to last, in days; 0 for ever.
-LASTING = ((7, "7 days"), (30, "30 days"), (365, "a year"), (0, "until it is taken back"))
+#: When a share link can expire, in days; 0 for never.
+LASTING = ((7, "in 7 days"), (30, "in 30 days"), (365, "in a year"), (0, "never"))
+
+#: What a token can be for.
+ACTIONS = (("read", "read the numbers"), ("write", "send views"), ("admin", "everything"))
 
 
 class AccessPages:
@@ -38,7 +40,7 @@ class AccessPages:
         self._pages = pages
 
     async def access(self, request: Request) -> Response:
-        """`GET /access` lists tokens and share links, `POST` makes one or takes one back."""
+        """`GET /access` lists tokens and share links, `POST` creates one or revokes one."""
         caller = await self._access.caller_of(request)
         if not caller.is_admin:
             return to_login(request)
@@ -58,8 +60,8 @@ class AccessPages:
         try:
             return await self._make(request, caller, form)
         except BadInput as error:
-            trouble = f"{error.field.capitalize()}: {error.mend}."
-            return await self._page(request, caller, 400, trouble=trouble, wrong=str(form.get("do", "")))
+            wrong = (str(form.get("do", "")), error.field)
+            return await self._page(request, caller, 400, trouble=sentence(error.mend), wrong=wrong, given=form)
 
     async def _make(self, request: Request, caller: Caller, form: FormData) -> Response:
         name = str(form.get("name", ""))
@@ -88,7 +90,8 @@ class AccessPages:
         *,
         made: tuple[str, Made, str] | None = None,
         trouble: str = "",
-        wrong: str = "",
+        wrong: tuple[str, str] = ("", ""),
+        given: FormData | None = None,
     ) -> Response:
         tokens, shares = await self._credentials.tokens(), await self._credentials.shares()
         return self._pages.answer(
@@ -101,7 +104,7 @@ class AccessPages:
                 for id, token in tokens.items()
             ],
             shares=[
-                (id, share.name, share.site, long_day(share.made), long_day(share.until) if share.until else "for ever")
+                (id, share.name, share.site, long_day(share.made), long_day(share.until) if share.until else "never")
                 for id, share in shares.items()
             ],
             sites=self._sites.names(),
@@ -109,4 +112,6 @@ class AccessPages:
             made=made,
             trouble=trouble,
             wrong=wrong,
+            given=given or {},
+            actions=ACTIONS,
         )

@@ -1,7 +1,7 @@
-"""`/sites` and `/sites/SITE`: what a site's owner opens every morning, and leaves open on the wall.
+"""`/sites/SITE`: what a site's owner opens every morning, and leaves open on the wall.
 
 Server-rendered and complete without scripts; what is shown lives in the address, one filter at a time (`page=`), so that back and
-bookmarks work. Who may see what is `web.access`'s; what is read, `web.dashboard_reads`'.
+bookmarks work. Who may see what is `web.permissions`'s; what is read, `reads`'.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from footfall.auth import Caller
 from footfall.errors import BadInput, StoreError
@@ -23,13 +23,12 @@ from footfall.headers import headers_of
 from footfall.model import DIMENSIONS, PERIODS, WHOLE_SITE, Dimension
 from footfall.registry.sites import Sites
 from footfall.web.dashboard.charts import SPARK_HEIGHT, SPARK_WIDTH, draw_chart, spark
-from footfall.web.dashboard.pages import Pages
-from footfall.web.dashboard.period import CUSTOM, NAMES, Asked, Period, day_text, read_asked
+from footfall.web.dashboard.pages import ONWARD, Pages, site_href, to_login
+from footfall.web.dashboard.period import CUSTOM, DEFAULT, NAMES, Asked, Period, day_text, read_asked
 from footfall.web.dashboard.reads import MOST_ROWS, DashboardReads, History, Listing, Minute, Rows
-from footfall.web.dashboard.words import change, ledger_rows, percent
+from footfall.web.dashboard.words import change, ledger_rows, percent, sentence
 from footfall.web.dial import draw_dial
 from footfall.web.permissions import Access
-from footfall.web.problems import RETRY_AFTER
 from footfall.web.rendering import past, summary
 from footfall.web.requests import page_asked, site_asked
 
@@ -37,9 +36,6 @@ from footfall.web.requests import page_asked, site_asked
 PANEL_ROWS = 8
 MINUTE_ROWS = 6
 LIST_ROWS = 50
-
-#: Sites on one page of their list.
-SITES_ROWS = 50
 
 MAX_FIND_LENGTH = 200
 
@@ -49,6 +45,20 @@ LISTS: Mapping[str, Dimension] = {PAGES.name: PAGES, **{one.name: one for one in
 
 #: A row's number and its name, as in "412:/blog": where a list goes on.
 _AFTER = re.compile(r"(\d{1,15}):(.*)", re.DOTALL)
+
+
+class Days(msgspec.Struct, frozen=True):
+    """The form that asks for days of one's own choice, as it is shown: what is in it, and what is wrong with what was asked for.
+
+    `wrong` is the field at fault, "period" beside them, or "".
+    """
+
+    first: str
+    last: str
+    today: str
+    is_chosen: bool
+    wrong: str = ""
+    trouble: str = ""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -78,11 +88,6 @@ class Place(msgspec.Struct, frozen=True):
         return site_href(self.site) + (f"?{urlencode(query, errors='replace')}" if query else "")
 
 
-def site_href(site: str) -> str:
-    """The address of a site's dashboard."""
-    return f"/sites/{quote(site, safe=':')}"
-
-
 class Dashboard:
     """Answers for `/sites` and all that is read below it."""
 
@@ -91,37 +96,6 @@ class Dashboard:
         self._sites = sites
         self._access = access
         self._pages = pages
-
-    # All sites
-
-    async def sites(self, request: Request) -> Response:
-        """`GET /sites?find=&from=` lists the sites that the caller may read, with their past minute."""
-        caller = await self._access.caller_of(request)
-        names = [name for name in self._sites.names() if self._access.is_public(name) or caller.may_read(name)]
-        if not names and caller.by == "nobody":
-            return to_login(request)
-        return await self._answered(request, caller, lambda: self._list_sites(request, caller, names))
-
-    async def _list_sites(self, request: Request, caller: Caller, names: list[str]) -> Response:
-        find = request.query_params.get("find", "").strip()[:MAX_FIND_LENGTH]
-        found = [name for name in names if find.casefold() in name]
-        after = request.query_params.get("after")
-        start = found.index(after) + 1 if after in found else 0
-        shown = found[start : start + SITES_ROWS]
-        readings = await asyncio.gather(*(self._reads.summary(name) for name in shown))
-        cards = [
-            {
-                "name": name,
-                "href": site_href(name),
-                "minute": minute,
-                "spark": spark([n for _, n in hours]),
-                "is_public": self._access.is_public(name),
-            }
-            for name, (minute, hours) in zip(shown, readings, strict=True)
-        ]
-        more = f"/sites?{urlencode({'find': find, 'after': shown[-1]})}" if start + SITES_ROWS < len(found) else ""
-        context = {"cards": cards, "find": find, "more": more, "has_many": len(names) > SITES_ROWS, "trouble": ""}
-        return self._page(request, caller, "sites.html", 200, **context)
 
     # One site
 
@@ -132,32 +106,46 @@ class Dashboard:
         if not await self._access.may_read(headers_of(request.scope["headers"]), site):
             if caller.by != "session":
                 return to_login(request)
-            return self._page(
-                request, caller, "trouble.html", 404, title="There is no such site", text=f"No site is called {site}."
-            )
-        return await self._answered(request, caller, lambda: self._show(request, caller, site))
+            return self._pages.no_such_site(request, caller, site)
+        try:
+            return await self._show(request, caller, site)
+        except BadInput as error:
+            onward = ((site_href(site), site), *ONWARD)
+            return self._pages.trouble(request, 400, caller, "This can't be shown", sentence(str(error)), onward)
+        except StoreError:
+            return self._pages.unavailable(request)
 
     async def _show(self, request: Request, caller: Caller, site: str) -> Response:
         query = request.query_params
         page = page_asked(request, self._sites.rules(site)) if query.get("page") else WHOLE_SITE
-        place = Place(site, page, read_asked(query))
-        minute = await self._reads.minute(site, place.page)
-        period = await self._reads.period(site, place.page, place.asked, minute.at)
+        minute = await self._reads.minute(site, page)
+        if caller.is_admin and page == WHOLE_SITE and not minute.count.total:
+            return await self._wait(request, caller, site, minute.at)
+        wrong = None
+        try:
+            period = await self._reads.period(site, page, read_asked(query), minute.at)
+        except BadInput as error:
+            wrong, period = error, await self._reads.period(site, page, Asked(DEFAULT), minute.at)
+        place = Place(site, page, period.asked)
+        status = 400 if wrong else 200
         shared = {
             "site": site,
             "page": place.page,
             "place": place,
             "period": period,
             "periods": _periods(place),
-            "first_day": day_text(period.start),
-            "last_day": day_text(min(period.end, minute.at + 1) - 1),
-            "today": day_text(minute.at),
-            "is_custom": place.asked.name == CUSTOM,
+            "days": _days(period, minute.at, wrong, query),
         }
         if "list" in query:
-            return await self._show_list(request, caller, place, period, shared)
+            return await self._show_list(request, caller, place, period, shared, status)
         shared |= await self._now(place, minute) | await self._past(place, period, minute.at)
-        return self._page(request, caller, "dashboard.html", 200, **shared)
+        return self._page(request, caller, "dashboard.html", status, **shared)
+
+    async def _wait(self, request: Request, caller: Caller, site: str, now: int) -> Response:
+        """The page of a site that has no view yet: how to get one, and what has come that was not counted."""
+        outcomes = await self._reads.outcomes(site, await self._reads.period(site, WHOLE_SITE, Asked(DEFAULT), now))
+        context = {"site": site, "href": site_href(site), "drops": ledger_rows(0, outcomes)[1:]}
+        return self._page(request, caller, "waiting.html", 200, **context)
 
     async def _now(self, place: Place, minute: Minute) -> dict[str, Any]:
         """The past minute."""
@@ -219,7 +207,7 @@ class Dashboard:
     # One list
 
     async def _show_list(
-        self, request: Request, caller: Caller, place: Place, period: Period, shared: Mapping[str, Any]
+        self, request: Request, caller: Caller, place: Place, period: Period, shared: Mapping[str, Any], status: int
     ) -> Response:
         query = request.query_params
         one = LISTS.get(query["list"])
@@ -246,7 +234,7 @@ class Dashboard:
             "named_href": place.href(page=find) if is_pages and find else "",
             "periods": [(name, place.href(period=key, **more), key == place.asked.name) for key, (name, _) in NAMES.items()],
         }
-        return self._page(request, caller, "list.html", 200, **context)
+        return self._page(request, caller, "list.html", status, **context)
 
     async def _rows_of(
         self, place: Place, period: Period, one: Dimension, find: str, after: tuple[int, str] | None
@@ -265,28 +253,18 @@ class Dashboard:
             found = [row for row in found if (-row[1], row[0]) > (-after[0], after[1])]
         return found, len(found) > LIST_ROWS, is_all
 
-    # Answering
-
-    async def _answered(self, request: Request, caller: Caller, show: Callable[[], Awaitable[Response]]) -> Response:
-        """What `show` gives back, or a page that says what is wrong."""
-        try:
-            return await show()
-        except BadInput as error:
-            title = "That can't be shown"
-            return self._page(request, caller, "trouble.html", 400, title=title, text=f"{error}.")
-        except StoreError:
-            reply = self._pages.answer(request, "unavailable.html", 503)
-            reply.headers["Retry-After"] = str(RETRY_AFTER)
-            return reply
-
     def _page(self, request: Request, caller: Caller, template: str, status: int, /, **context: Any) -> Response:
         return self._pages.answer(request, template, status, caller=caller, **context)
 
 
-def to_login(request: Request) -> Response:
-    """Send a caller who may not see a page to the log-in, and from there back."""
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(f"/login?{urlencode({'next': here})}", 303, {"Cache-Control": "no-store"})
+def _days(period: Period, now: int, wrong: BadInput | None, query: Mapping[str, str]) -> Days:
+    first, last = day_text(period.start), day_text(min(period.end, now + 1) - 1)
+    today, is_chosen = day_text(now), period.asked.name == CUSTOM
+    if wrong is None:
+        return Days(first, last, today, is_chosen)
+    if wrong.field == "period":
+        return Days(first, last, today, is_chosen, wrong.field, "There is no such period. Choose one of these.")
+    return Days(query.get("from", ""), query.get("to", ""), today, is_chosen, wrong.field, f"Choose {wrong.mend}.")
 
 
 def visitor_note(period: Period, history: History) -> str:

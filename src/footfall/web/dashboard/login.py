@@ -17,6 +17,7 @@ from footfall.auth.credentials import SESSION_SECONDS
 from footfall.errors import BadInput
 from footfall.web.dashboard.forms import read_form
 from footfall.web.dashboard.pages import Pages
+from footfall.web.dashboard.words import sentence
 from footfall.web.permissions import SESSION_COOKIE, SHARE_COOKIE, Access
 from footfall.web.problems import problem
 
@@ -50,12 +51,12 @@ class Auth:
         try:
             is_right = await self._passwords.check(str(form.get("password", "")), self._access.address(request))
         except NotChecked as error:  # without a look into the store, as all that is refused so
-            trouble = f"{str(error)[0].upper()}{str(error)[1:]}."
-            reply = self._pages.answer(request, "login.html", 429, trouble=trouble, next=target, has_password=True)
+            context = {"trouble": sentence(str(error)), "next": target, "has_password": True}
+            reply = self._pages.answer(request, "login.html", 429, **context)
             reply.headers["Retry-After"] = str(error.retry_after)
             return reply
         if not is_right:
-            return await self._form(request, 401, "That is not the password.", target)
+            return await self._form(request, 401, "Wrong password.", target)
         return await self._begin_session(request, target)
 
     async def _form(self, request: Request, status: int, trouble: str, target: str) -> Response:
@@ -107,7 +108,7 @@ class Auth:
             if await self._passwords.accept(key, password):
                 return await self._begin_session(request, "/sites")
         except BadInput as error:
-            trouble = f"A password has {error.mend}."
+            trouble = sentence(f"write {error.mend}")
             return self._pages.answer(request, "welcome.html", 400, key=key, trouble=trouble, least=MIN_PASSWORD_LENGTH)
         return self._pages.answer(request, "welcome.html", 403, key="", trouble="", least=MIN_PASSWORD_LENGTH)
 

@@ -81,7 +81,7 @@ def read_asked(query: Mapping[str, str]) -> Asked:
         first = _day(query, "from")
         last = _day(query, "to")
         if last < first:
-            raise BadInput("to", "a day not before from")
+            raise BadInput("to", "a day that is not before the first")
         return Asked(CUSTOM, first, last)
     name = query.get("period") or DEFAULT
     if name not in PERIODS:
@@ -112,7 +112,7 @@ def _custom(asked: Asked, now: int) -> Period:
     if asked.first_day > today:
         raise BadInput("from", "a day that has begun (days are in UTC)")
     if asked.first_day <= today - kept * DAY:
-        raise BadInput("from", f"a day of the past {kept}; older days are kept by the month, see period=all")
+        raise BadInput("from", f"one of the past {kept} days; older days are only kept by month, see All time")
     last = min(asked.last_day, today)
     days = (last - asked.first_day) // DAY + 1
     later = (today - last) // DAY
@@ -133,7 +133,7 @@ def _day(query: Mapping[str, str], name: str) -> int:
     try:
         return calendar.timegm(time.strptime(query.get(name, ""), "%Y-%m-%d"))
     except (ValueError, OverflowError):
-        raise BadInput(name, "a day as in 2026-03-31; send from and to, both") from None
+        raise BadInput(name, "a day such as 2026-03-31, in both fields") from None
 
 
 def day_text(at: int) -> str:

@@ -1,54 +1,82 @@
-"""`/sites/SITE/settings`, and the form that adds a site: a site's rules, for admins who are logged in.
+"""`/sites/SITE/settings`: a site's rules as a form, for admins who are logged in.
 
-The form is made from `site.Rules`, field by field, so a new rule is in it without a word here (its own words are in `_WORDS`). A
-change is proved by the session's proof, and is saved through `Sites`, which says what is wrong with it.
+The form is made from `rules.Rules`, field by field; `_WORDS` groups the fields and says what they are called. A rule that has no
+words there is under Advanced all the same. A change is proved by the session's proof, and is saved through `Sites`, which says
+what is wrong with it.
 """
 
 from __future__ import annotations
 
-import hmac
 import typing
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from footfall.auth import Caller, Credentials
 from footfall.errors import BadInput
+from footfall.intake.pages import BadPage, page_of
 from footfall.registry.sites import Sites
-from footfall.rules import RETENTION_RULES, Rules, Visibility, site_name
-from footfall.settings.values import duration_words, whole_seconds
+from footfall.rules import RETENTION_RULES, Rules, Visibility, duration_words
+from footfall.settings.values import whole_seconds
 from footfall.stores import Store
-from footfall.web.dashboard.dashboard import site_href, to_login
-from footfall.web.dashboard.forms import ADMIN_BYTES, read_form
-from footfall.web.dashboard.pages import Pages
+from footfall.web.dashboard.forms import ADMIN_BYTES, read_form, refusal, see_other
+from footfall.web.dashboard.pages import Pages, site_href, to_login
 from footfall.web.permissions import Access
 from footfall.web.requests import site_asked
 
-#: What a rule is called in the form, and what it does.
-_WORDS: Mapping[str, tuple[str, str]] = {
-    "visibility": ("Who may see the numbers", "Counter: anyone may see the counters of its pages, and nothing else."),
-    "origins": ("Hosts that views may come from", "One a line, as in *.example.com; “self” is the site's own. Empty: any."),
-    "excluded_addresses": ("Addresses not to count", "Your own, say: one address or network (10.0.0.0/8) a line."),
-    "excluded_paths": ("Paths not to count", "One pattern a line, as in /admin/* or *.json."),
-    "kept_parameters": ("Parameters that tell pages apart", "Of the query, one name a line; all others are cut off."),
-    "honours_privacy_signals": ("Honour privacy signals", "Views with DNT: 1 or Sec-GPC: 1 are not counted."),
-    "merges_slash": ("Count /page/ as /page", ""),
-    "merges_index": ("Count /index.html as /", ""),
-    "counts_visitors": ("Tell visitors apart", "By a hash that changes every day; off, only views are counted."),
-    "visitor_rate": ("Most views a minute of one visitor", "0 for no limit."),
-    "site_rate": ("Most views a minute of the site", "0 for no limit."),
-    "pages_per_day": ("Most new pages a day", "0 for no limit."),
-    "retention_second": ("Keep each second's views for", "As in 10m or 1h: the past minute is read from them."),
-    "retention_minute": ("Keep each minute's views for", "As in 48h; not shorter than for seconds."),
-    "retention_hour": (
-        "Keep each hour's views for",
-        "As in 90d; not shorter than for minutes. Sources and visitors go with them.",
+#: The groups of rules in their order, and which of them are under Advanced.
+_SEEN, _COUNTED, _PRIVACY = "Visibility", "What is counted", "Privacy"
+_PAGES, _LIMITS, _KEPT, _OTHER = "Pages", "Limits", "How long data is kept", "Other"
+_BASIC = (_SEEN, _COUNTED, _PRIVACY)
+_ADVANCED = (_PAGES, _LIMITS, _KEPT, _OTHER)
+
+
+class _Words(NamedTuple):
+    """A rule's group in the form, what it is called there, and what it does."""
+
+    group: str
+    label: str
+    help: str = ""
+
+
+_WORDS: Mapping[str, _Words] = {
+    "visibility": _Words(
+        _SEEN,
+        "Who can see the numbers",
+        "Private: people who log in or have a share link. Counter only: anyone sees the counters of its pages. "
+        "Public: anyone sees everything.",
     ),
-    "retention_day": ("Keep each day's views for", "As in 730d; not shorter than for hours. Months and totals stay for ever."),
+    "origins": _Words(
+        _COUNTED, "Hosts that views may come from", "One per line, such as *.example.com; “self” is the site's own. Empty: any."
+    ),
+    "excluded_addresses": _Words(
+        _COUNTED, "IP addresses not to count", "For example your own. One address or network (10.0.0.0/8) per line."
+    ),
+    "excluded_paths": _Words(_COUNTED, "Paths not to count", "One pattern per line, such as /admin/* or *.json."),
+    "honours_privacy_signals": _Words(_PRIVACY, "Respect privacy signals", "Views with DNT: 1 or Sec-GPC: 1 are not counted."),
+    "counts_visitors": _Words(
+        _PRIVACY, "Tell visitors apart", "By a hash that changes every day. If off, only views are counted."
+    ),
+    "kept_parameters": _Words(
+        _PAGES, "Query parameters that make a page of its own", "One name per line, such as id. All others are cut off."
+    ),
+    "merges_slash": _Words(_PAGES, "Count /page/ as /page"),
+    "merges_index": _Words(_PAGES, "Count /index.html as /"),
+    "visitor_rate": _Words(_LIMITS, "Max. views per minute per visitor", "0: no limit."),
+    "site_rate": _Words(_LIMITS, "Max. views per minute of the site", "0: no limit."),
+    "pages_per_day": _Words(_LIMITS, "Max. new pages per day", "0: no limit."),
+    "retention_second": _Words(_KEPT, "Keep seconds for", "10m, for example. The past minute is read from them."),
+    "retention_minute": _Words(_KEPT, "Keep minutes for", "48h, for example. At least as long as seconds."),
+    "retention_hour": _Words(
+        _KEPT, "Keep hours for", "90d, for example. At least as long as minutes. Sources and visitors by hour go with them."
+    ),
+    "retention_day": _Words(
+        _KEPT, "Keep days for", "730d, for example. At least as long as hours. Months and totals are kept forever."
+    ),
 }
 
 #: What each visibility is called.
@@ -60,22 +88,24 @@ _VISIBILITIES: Mapping[Visibility, str] = {
 
 
 class Field(msgspec.Struct, frozen=True):
-    """A rule in the form, `value` as the form has it. `kind` is choice, lines, switch, number or duration; `is_own`: it is the
-    site's own.
+    """A rule in the form, `value` as the form has it, `error` what is wrong with it.
+
+    `kind` is choice, lines, switch, number or duration.
     """
 
     name: str
+    group: str
     label: str
     help: str
     kind: str
     value: str
     choices: Sequence[tuple[str, str]]
-    is_own: bool
     is_fixed: bool
+    error: str
 
 
 class SiteSettings:
-    """Answers for `/sites/SITE/settings`, and for `POST /sites`."""
+    """Answers for `/sites/SITE/settings`."""
 
     def __init__(self, store: Store, sites: Sites, credentials: Credentials, access: Access, pages: Pages) -> None:
         self._store = store
@@ -84,25 +114,6 @@ class SiteSettings:
         self._access = access
         self._pages = pages
 
-    async def add(self, request: Request) -> Response:
-        """`POST /sites` makes a site, and goes to its settings."""
-        caller = await self._access.caller_of(request)
-        if not caller.is_admin:
-            return to_login(request)
-        form = await read_form(request, ADMIN_BYTES)
-        refused = refusal(request, caller, form, self._access, self._pages)
-        if refused is not None:
-            return refused
-        try:
-            name = site_name(str(form.get("site", "")))
-            is_made = self._sites.get(name) is None and await self._sites.save(name, {}, version=0)
-        except (ValueError, BadInput) as error:
-            text = f"A site is {error}." if isinstance(error, ValueError) else f"{error}."
-            return self._trouble(request, caller, 400, "That can't be a site", text)
-        if not is_made:
-            return self._trouble(request, caller, 409, "There is such a site", f"{name} is counted already.")
-        return see_other(f"{site_href(name)}/settings")
-
     async def settings(self, request: Request) -> Response:
         """`GET /sites/SITE/settings` shows the rules as a form, `POST` takes it."""
         caller = await self._access.caller_of(request)
@@ -110,7 +121,7 @@ class SiteSettings:
             return to_login(request)
         name = site_asked(request)
         if self._sites.get(name) is None:
-            return self._trouble(request, caller, 404, "There is no such site", f"No site is called {name}.")
+            return self._pages.no_such_site(request, caller, name)
         if request.method != "POST":
             return self._form(request, caller, name, 200)
         form = await read_form(request, ADMIN_BYTES)
@@ -127,37 +138,45 @@ class SiteSettings:
 
     async def _save(self, request: Request, caller: Caller, name: str, form: FormData) -> Response:
         version = str(form.get("version", ""))
-        try:
-            changes = dict.fromkeys(Rules.__struct_fields__) if form.get("do") == "reset" else self._changes(name, form)
-            is_saved = await self._sites.save(name, changes, version=int(version) if version.isdecimal() else 0)
-        except BadInput as error:
-            return self._form(request, caller, name, 400, wrong=error.field, trouble=f"Write {error.mend}.", given=form)
+        is_reset = form.get("do") == "reset"
+        changes, errors = (dict.fromkeys(Rules.__struct_fields__), {}) if is_reset else self._changes(name, form)
+        if not errors:
+            try:
+                is_saved = await self._sites.save(name, changes, version=int(version) if version.isdecimal() else 0)
+            except BadInput as error:
+                errors = {error.field: f"Write {error.mend}."}
+        if errors:
+            return self._form(request, caller, name, 400, errors=errors, given=form)
         if not is_saved:
-            return self._form(
-                request, caller, name, 409, trouble="Somebody changed these rules meanwhile; this is how they are now."
-            )
-        return see_other(f"{site_href(name)}/settings?saved=1")
+            conflict = "Someone else has changed these settings in the meantime. This is how they are now."
+            return self._form(request, caller, name, 409, errors={"": conflict})
+        return see_other(f"{site_href(name)}/settings?done={'reset' if is_reset else 'saved'}")
 
-    def _changes(self, name: str, form: FormData) -> dict[str, Any]:
-        """The rules that the form has otherwise than the site. Raises BadInput."""
+    def _changes(self, name: str, form: FormData) -> tuple[dict[str, Any], dict[str, str]]:
+        """The rules that the form has otherwise than the site, and what is wrong with those that can't be read."""
         site = self._sites.get(name)
         assert site is not None  # noqa: S101  # the caller looked
-        found = {}
+        found, errors = {}, {}
         for rule in Rules.__struct_fields__:
             if rule == "visibility" and self._sites.is_declared_public(name):
                 continue
-            value = _read(rule, form)
+            try:
+                value = _read(rule, form)
+            except BadInput as error:
+                errors[rule] = f"Write {error.mend}."
+                continue
             now = getattr(site.rules, rule)
             if value != (list(now) if isinstance(now, tuple) else now):
                 found[rule] = value
-        return found
+        return found, errors
 
     async def _remove(self, request: Request, caller: Caller, name: str, form: FormData) -> Response:
-        if self._sites.is_declared(name):
-            trouble = "FOOTFALL_SITES names this site; take it out there first."
-            return self._form(request, caller, name, 409, wrong="confirm", trouble=trouble)
+        kept = self._sites.why_kept(name)
+        if kept:
+            return self._form(request, caller, name, 409, errors={"confirm": f"{kept}."}, given=form)
         if str(form.get("confirm", "")).strip().lower() != name:
-            return self._form(request, caller, name, 400, wrong="confirm", trouble="Write the site's name to remove it.")
+            error = f"Type {name} to confirm."
+            return self._form(request, caller, name, 400, errors={"confirm": error}, given=form)
         await self._sites.remove(name)
         for share in await self._credentials.shares(name):
             await self._credentials.revoke_share(share)
@@ -165,11 +184,18 @@ class SiteSettings:
         return see_other("/sites")
 
     async def _forget(self, request: Request, caller: Caller, name: str, form: FormData) -> Response:
-        page = str(form.get("page", "")).strip()
-        if not page.startswith("/"):
-            return self._form(request, caller, name, 400, wrong="page", trouble="Write the page's path, as in /blog/post.")
+        error = ""
+        try:
+            page = page_of(str(form.get("page", "")).strip(), self._sites.rules(name))
+        except BadPage:
+            error = "Write the page's path, such as /blog/post."
+        else:
+            if not (await self._store.counts(name, [page], 1)).pages[page].total:
+                error = f"No views of {page} were counted. Check the path."
+        if error:
+            return self._form(request, caller, name, 400, errors={"page": error}, given=form)
         await self._store.forget(name, page)
-        return see_other(f"{site_href(name)}/settings?saved=1")
+        return see_other(f"{site_href(name)}/settings?done=deleted")
 
     def _form(
         self,
@@ -178,16 +204,17 @@ class SiteSettings:
         name: str,
         status: int,
         *,
-        wrong: str = "",
-        trouble: str = "",
+        errors: Mapping[str, str] | None = None,
         given: FormData | None = None,
     ) -> Response:
-        own, version = self._sites.document(name)
+        errors = errors or {}
         site = self._sites.get(name)
         assert site is not None  # noqa: S101  # the caller looked
+        is_of_rules = given is not None and given.get("do") not in ("remove", "forget")
         is_fixed = self._sites.is_declared_public(name)
         fields = [
-            _field(rule, site.rules, rule in own, is_fixed and rule == "visibility", given) for rule in Rules.__struct_fields__
+            _field(rule, site.rules, is_fixed and rule == "visibility", given if is_of_rules else None, errors.get(rule, ""))
+            for rule in Rules.__struct_fields__
         ]
         return self._pages.answer(
             request,
@@ -196,44 +223,31 @@ class SiteSettings:
             caller=caller,
             site=name,
             href=site_href(name),
-            fields=fields,
-            version=version,
-            wrong=wrong,
-            trouble=trouble,
-            is_declared=self._sites.is_declared(name),
-            is_saved=status == 200 and "saved" in request.query_params,
+            basic=_grouped(_BASIC, fields),
+            advanced=_grouped(_ADVANCED, fields),
+            labels={field.name: field.label for field in fields},
+            version=self._sites.document(name)[1],
+            errors=errors,
+            given=given or {},
+            why_kept=self._sites.why_kept(name),
+            done=request.query_params.get("done", "") if status == 200 else "",
         )
 
-    def _trouble(self, request: Request, caller: Caller, status: int, title: str, text: str) -> Response:
-        return self._pages.answer(request, "trouble.html", status, caller=caller, title=title, text=text)
+
+def _grouped(groups: Sequence[str], fields: Sequence[Field]) -> list[tuple[str, list[Field]]]:
+    """The fields of these groups; a group that has none is left out."""
+    found = [(group, [field for field in fields if field.group == group]) for group in groups]
+    return [(group, members) for group, members in found if members]
 
 
-def refusal(request: Request, caller: Caller, form: FormData, access: Access, pages: Pages) -> Response | None:
-    """The reply to a form that is not an admin's, or was not sent by our own page; None where it may be taken."""
-    if caller.by != "session" or not caller.is_admin:
-        return to_login(request)
-    proof = str(form.get("proof", ""))
-    if access.comes_from_our_pages(request) and hmac.compare_digest(proof.encode(), caller.proof.encode()):
-        return None
-    text = (
-        "The form did not come from this server's own page, or from an older log-in. Open the page again, and send it from there."
-    )
-    return pages.answer(request, "trouble.html", 403, caller=caller, title="That was not taken", text=text)
-
-
-def see_other(target: str) -> Response:
-    """Go on to another page after a form."""
-    return RedirectResponse(target, 303, {"Cache-Control": "no-store"})
-
-
-def _field(rule: str, rules: Rules, is_own: bool, is_fixed: bool, given: FormData | None) -> Field:
-    label, help = _WORDS.get(rule, (rule.replace("_", " ").capitalize(), ""))
+def _field(rule: str, rules: Rules, is_fixed: bool, given: FormData | None, error: str) -> Field:
+    words = _WORDS.get(rule, _Words(_OTHER, rule.replace("_", " ").capitalize()))
     kind = _kind(rule)
     value = duration_words(getattr(rules, rule)) if kind == "duration" else _text(getattr(rules, rule))
     if given is not None and not is_fixed:  # a browser sends nothing of a field that can't be changed
         value = str(given.get(rule, ""))
     choices = [(one.value, _VISIBILITIES[one]) for one in Visibility] if kind == "choice" else []
-    return Field(rule, label, help, kind, value, choices, is_own, is_fixed)
+    return Field(rule, words.group, words.label, words.help, kind, value, choices, is_fixed, error)
 
 
 def _kind(rule: str) -> str:

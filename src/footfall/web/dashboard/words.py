@@ -27,6 +27,12 @@ def ledger_rows(counted: int, outcomes: list[tuple[str, int]]) -> list[LedgerRow
     return rows
 
 
+def sentence(text: str) -> str:
+    """A text as a sentence: with a capital first, and a full stop."""
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith(".") else f"{text}."
+
+
 def percent(part: int, whole: int) -> str:
     """A part in percent of the whole: "12 %"; what is there is never called 0 %, nor what is missing nothing."""
     if not whole or not part:
