@@ -93,7 +93,7 @@ def set_site(site: SiteArgument, rules: RulesArgument = None, store: StoreOption
         if sites.get(name) is None:
             raise BadInput("SITE", f"there is no site {name}; footfall site add makes it")
         if sites.is_declared_public(name) and "visibility" in changes:
-            raise BadInput("visibility", f"{PREFIX}PUBLIC_SITES calls {name} public, and wins; take it out there first")
+            raise BadInput("visibility", f"{PREFIX}PUBLIC_SITES makes {name} public and overrides this; remove it there first")
         while not await sites.save(name, changes):  # somebody else changed it at the same moment: change that
             pass
         for rule in changes:

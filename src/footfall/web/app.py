@@ -61,7 +61,7 @@ from footfall.web.static_files import StaticFiles
 _log = logging.getLogger(__name__)
 
 #: Views that wait when the server stops have this share of DRAIN_SECONDS; the rest is for telling those that the store did not
-#: confirm. Beyond DRAIN_SECONDS the server cuts off whoever still waits.
+#: confirm. Beyond DRAIN_SECONDS the server cuts off clients that still wait.
 STORE_SHARE = 0.75
 
 
@@ -231,7 +231,7 @@ def _stopping_in_order(parts: Parts, settings: Settings) -> Iterator[None]:
     try:
         signal.signal(signal.SIGTERM, drain)
         signal.signal(signal.SIGINT, stop)
-    except ValueError:  # not the main thread: whoever runs us there stops us in another way
+    except ValueError:  # not the main thread: there we are stopped in another way
         yield
         return
     try:

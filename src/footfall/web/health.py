@@ -122,7 +122,7 @@ class Health:
         return Response(body, headers={"Cache-Control": "no-store"}, media_type="application/json")
 
     async def metrics(self, request: Request) -> Response:
-        """The metrics, for this machine and for whoever has the token."""
+        """The metrics, for this machine and for callers with the token."""
         if not await self._access.may_see_metrics(request):
             detail = "send the token that FOOTFALL_METRICS_TOKEN has as `Authorization: Bearer TOKEN`; without it "
             detail += "the metrics answer only requests from this machine that passed no proxy"

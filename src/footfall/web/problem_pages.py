@@ -1,7 +1,7 @@
 """Errors as pages for browsers: what is `application/problem+json` for programs becomes a page for people.
 
 One place turns every problem into a page, whichever handler it came from, where the request accepts HTML. The interface for
-programs, below `/api/`, keeps its problems whoever asks.
+programs, below `/api/`, keeps its problems, also in a browser.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457): a title, a detail that says how to mend the request, and the status.
+"""Errors as `application/problem+json` (RFC 9457): a title, a detail that says how to fix the request, and the status.
 
 Handlers raise our own errors; this is the one place that knows which status each becomes. A fault of ours is logged and
 answered without its particulars.
@@ -31,7 +31,7 @@ _HEADERS = {"Cache-Control": "no-store", "Access-Control-Allow-Origin": "*"}
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """An error (RFC 9457): the status, its standard phrase, and how to mend the request."""
+    """An error (RFC 9457): the status, its standard phrase, and how to fix the request."""
 
     title: str
     detail: str
@@ -39,7 +39,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """A reply with the problem's status, its standard phrase as title, and `detail`: how to mend the request.
+    """A reply with the problem's status, its standard phrase as title, and `detail`: how to fix the request.
 
     Scripts of other sites may read it: without that a browser tells them nothing, not even that they may try again.
     """
@@ -69,7 +69,7 @@ def _http(_: Request, error: Exception) -> Response:
 
 def _fault(_: Request, _error: Exception) -> Response:
     # Starlette raises the exception on, and uvicorn logs it.
-    return problem(500, "a fault of this server, which is in its log; the request itself was fine")
+    return problem(500, "an error of this server, which is in its log; the request itself was fine")
 
 
 async def answer_error(error: Exception, scope: Scope, receive: Receive, send: Send, ledger: Ledger) -> None:

@@ -30,7 +30,7 @@ TOP_PAGES = 8
 #: A name is shown up to this many characters, so that a page's size does not depend on who named things.
 SHOWN_CHARACTERS = 96
 
-#: Stands in the counting examples where the server's own address is not known.
+#: Used in the counting examples where the server's own address is not known.
 EXAMPLE_ORIGIN = "https://counter.example"
 
 #: Unicode categories of characters that show as nothing, or turn what stands beside them around.
@@ -64,7 +64,7 @@ class HomeView(msgspec.Struct, frozen=True):
 
 
 class Renderer:
-    """Renders the pages. Static files are hashed once, when it is made; the rest waits for the first page (60 ms)."""
+    """Renders the pages. Static files are hashed once, when it is created; the rest waits for the first page (60 ms)."""
 
     def __init__(self) -> None:
         static = resources.files("footfall.web") / "static"
@@ -106,7 +106,7 @@ class Renderer:
     def static_url(self, name: str) -> str:
         """The URL path of a static file, or of a built module by its plain name (`dashboard.js`).
 
-        It changes with the content, so it may be cached for ever. KeyError: no such file.
+        It changes with the content, so it may be cached forever. KeyError: no such file.
         """
         if name in self._built:
             return f"/static/{self._built[name]}"
@@ -148,7 +148,7 @@ def counted(number: int) -> str:
 
 
 def past(window: int) -> str:
-    """How the window of so many seconds is called after "in the": "past minute", "past 5 minutes", "past 90 seconds"."""
+    """What a window of this many seconds is called after "in the": "past minute", "past 5 minutes", "past 90 seconds"."""
     number, unit = (window // 60, "minute") if window % 60 == 0 else (window, "second")
     return f"past {unit}" if number == 1 else f"past {number} {unit}s"
 

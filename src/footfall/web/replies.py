@@ -49,7 +49,7 @@ class Reply(msgspec.Struct, frozen=True, eq=False):
 #: The header that says that a connection takes no more requests.
 CLOSE = (b"connection", b"close")
 
-#: Replies that are kept as bytes: more than there are outcomes, or some that are made anew each time.
+#: Replies that are kept as bytes: more than there are outcomes, or some are made again each time.
 _MOST_MADE = 64
 
 

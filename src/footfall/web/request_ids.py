@@ -1,4 +1,4 @@
-"""What a request that is no mere view gets: an id that stands in its log lines and in its reply, and a row in the ledger.
+"""What a request that is not just a view gets: an id that is in its log lines and in its reply, and a row in the ledger.
 
 The id is the one that a proxy or client sent as X-Request-Id, where that is harmless to repeat, or a new one. Views that are
 taken get none, for none of them is logged: the hot endpoints come here with their errors only. This module knows no endpoint.

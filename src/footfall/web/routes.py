@@ -13,7 +13,7 @@ import msgspec
 
 
 class Needs(enum.StrEnum):
-    """What a caller needs for a row's reply; without it, it is 401, or a page that sends to the log-in."""
+    """What a caller needs for a row's reply; without it the reply is 401, or leads to the login."""
 
     #: nothing
     NOTHING = "nothing"
@@ -50,29 +50,29 @@ ROUTES = (
     Row(f"{_SITE}/count", "api_count", ["GET"], "a page's counts, or the whole site's", Needs.READ),
     Row(f"{_SITE}/series", "api_series", ["GET"], "views by second, minute, hour, day or month", Needs.READ),
     Row(f"{_SITE}/pages", "api_pages", ["GET"], "the most viewed pages of a window or period", Needs.READ),
-    Row(f"{_SITE}/pages", "api_forget", ["DELETE"], "forgets a page and its history", Needs.ADMIN),
+    Row(f"{_SITE}/pages", "api_forget", ["DELETE"], "deletes a page and its history", Needs.ADMIN),
     Row(f"{_SITE}/breakdown/{{dimension}}", "api_breakdown", ["GET"], "views by channel, referrer, browser, …", Needs.READ),
     Row(f"{_SITE}/visitors", "api_visitors", ["GET"], "visitors by hour or day", Needs.READ),
     Row(f"{_SITE}/present", "api_present", ["GET"], "visitors here now", Needs.READ),
     Row(f"{_SITE}/live", "api_live", None, "the past minute as a stream of events, one a second", Needs.READ),
-    Row(f"{_SITE}/ledger", "api_ledger", ["GET"], "what became of all views of a period, and why", Needs.READ),
+    Row(f"{_SITE}/ledger", "api_ledger", ["GET"], "the outcomes of all views of a period, and why", Needs.READ),
     Row(f"{_SITE}/export.csv", "export_csv", ["GET"], "all rows of a site, as CSV", Needs.READ),
-    Row(f"{_SITE}/export.ndjson", "export_ndjson", ["GET"], "all rows of a site, as one JSON object a line", Needs.READ),
+    Row(f"{_SITE}/export.ndjson", "export_ndjson", ["GET"], "all rows of a site, as one JSON object per line", Needs.READ),
     Row(f"{_SITE}/views", "api_views", ["POST"], "counts many views at once, with a token", Needs.WRITE),
-    Row(f"{_SITE}/shares", "api_shares", ["GET", "POST", "DELETE"], "a site's share links: list, make, end", Needs.ADMIN),
+    Row(f"{_SITE}/shares", "api_shares", ["GET", "POST", "DELETE"], "a site's share links: list, create, revoke", Needs.ADMIN),
     Row("/api/v1/sites", "api_sites", ["GET"], "the sites that the caller may read"),
-    Row("/api/v1/sites", "api_sites", ["POST"], "makes a site", Needs.ADMIN),
-    Row(_SITE, "api_site", ["GET", "PATCH", "DELETE"], "a site's rules: show, change; removes a site", Needs.ADMIN),
-    Row("/api/v1/tokens", "api_tokens", ["GET", "POST", "DELETE"], "tokens: list, make, end", Needs.ADMIN),
+    Row("/api/v1/sites", "api_sites", ["POST"], "creates a site", Needs.ADMIN),
+    Row(_SITE, "api_site", ["GET", "PATCH", "DELETE"], "a site's rules: show, change; deletes a site", Needs.ADMIN),
+    Row("/api/v1/tokens", "api_tokens", ["GET", "POST", "DELETE"], "tokens: list, create, revoke", Needs.ADMIN),
     Row("/sites", "sites", ["GET"], "the sites that the caller may read, with their live numbers"),
-    Row("/sites", "add_site", ["POST"], "makes a site, by the form of that page", Needs.ADMIN),
+    Row("/sites", "add_site", ["POST"], "creates a site, by the form of that page", Needs.ADMIN),
     Row("/sites/{site}", "dashboard", ["GET"], "a site's dashboard", Needs.READ),
     Row("/sites/{site}/settings", "settings", ["GET", "POST"], "a site's rules as a form", Needs.ADMIN),
-    Row("/access", "access", ["GET", "POST"], "tokens and share links: listed, made, taken back", Needs.ADMIN),
-    Row("/login", "login", ["GET", "POST"], "the log-in"),
-    Row("/logout", "logout", ["POST"], "ends a log-in"),
+    Row("/access", "access", ["GET", "POST"], "tokens and share links: list, create, revoke", Needs.ADMIN),
+    Row("/login", "login", ["GET", "POST"], "the login form"),
+    Row("/logout", "logout", ["POST"], "logs out"),
     Row("/welcome", "welcome", ["GET", "POST"], "sets the first password, by a one-time link"),
-    Row("/share/{secret}", "share", ["GET"], "opens a site's dashboard to who has the link"),
+    Row("/share/{secret}", "share", ["GET"], "opens a site's dashboard to anyone who has the link"),
     Row("/counter/{site}.svg", "counter_svg", ["GET"], "a page's number as a badge", Needs.COUNTER),
     Row("/counter/{site}.json", "counter_json", ["GET"], "the same as JSON, also in shields.io's form", Needs.COUNTER),
     Row("/counter/{site}.txt", "counter_text", ["GET"], "the same as plain text", Needs.COUNTER),

@@ -1,7 +1,7 @@
 """The files that the server hands out: the snippet, and the scripts, style sheets and pictures of our own pages.
 
 They are part of the package, few and small, and read once. Scripts are built from `frontend/` into `static/built/`, packed
-beside: whoever accepts Brotli or gzip gets them packed. What has a hash of its content in its address may be kept for ever.
+beside: a browser that accepts Brotli or gzip gets them packed. What has a hash of its content in its address may be kept forever.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ RULE_NAMES = tuple(Rules.__struct_fields__)
 
 
 class SiteReply(msgspec.Struct, frozen=True):
-    """A site: the rules that hold for it, and those of them that are its own. `declared`: named in FOOTFALL_SITES."""
+    """A site: the rules that apply to it, and those of them that are its own. `declared`: named in FOOTFALL_SITES."""
 
     site: str
     declared: bool
@@ -75,7 +75,7 @@ class NewToken(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class NewShare(msgspec.Struct, forbid_unknown_fields=True):
-    """A share link to make, `until` a Unix second or for ever."""
+    """A share link to create, `until` a Unix second or forever."""
 
     name: str
     until: int | None = None
@@ -91,7 +91,7 @@ class Manage:
         self._access = access
 
     async def sites(self, request: Request) -> Response:
-        """`GET /api/v1/sites` lists the sites that the caller may read, `POST` makes one."""
+        """`GET /api/v1/sites` lists the sites that the caller may read, `POST` creates one."""
         if request.method != "POST":
             caller = await self._access.caller_of(request)
             names = [name for name in self._sites.names() if self._access.is_public(name) or caller.may_read(name)]
@@ -102,7 +102,7 @@ class Manage:
         rules = await _rules(request)
         name = _site_name(rules.pop("site", None))
         if not await self._sites.create(name, rules):
-            return problem(409, f"there is a site {name!r} already; change it with PATCH /api/v1/sites/{name}")
+            return problem(409, f"the site {name!r} already exists; change it with PATCH /api/v1/sites/{name}")
         return _json(self._reply(name), 201)
 
     async def site(self, request: Request) -> Response:
@@ -116,7 +116,7 @@ class Manage:
         if request.method == "PATCH":
             rules = await _rules(request)
             if self._sites.is_declared_public(name) and rules.get("visibility", "public") != "public":
-                return problem(409, f"FOOTFALL_PUBLIC_SITES calls {name!r} public, and wins; take it out there first")
+                return problem(409, f"FOOTFALL_PUBLIC_SITES makes {name!r} public and overrides this; remove it there first")
             while not await self._sites.save(name, rules):  # somebody else changed it at the same moment: change that
                 pass
         elif request.method == "DELETE":
@@ -147,7 +147,7 @@ class Manage:
         return Response(status_code=204)
 
     async def tokens(self, request: Request) -> Response:
-        """`GET /api/v1/tokens` lists tokens, `POST` makes one, `DELETE ?id=` ends one."""
+        """`GET /api/v1/tokens` lists tokens, `POST` creates one, `DELETE ?id=` revokes one."""
         refused = await self._refused(request)
         if refused is not None:
             return refused
@@ -161,7 +161,7 @@ class Manage:
         return _json([_token(id, token) for id, token in found.items()])
 
     async def shares(self, request: Request) -> Response:
-        """`GET /api/v1/sites/SITE/shares` lists a site's share links, `POST` makes one, `DELETE ?id=` ends one."""
+        """`GET /api/v1/sites/SITE/shares` lists a site's share links, `POST` creates one, `DELETE ?id=` revokes one."""
         refused = await self._refused(request)
         if refused is not None:
             return refused
@@ -178,7 +178,7 @@ class Manage:
         return _json([_share(id, share) for id, share in (await self._credentials.shares(name)).items()])
 
     async def _refused(self, request: Request) -> Response | None:
-        """The reply to who is no admin, or sends what a page of ours did not; None for an admin."""
+        """The reply to callers that are not admins, or that send what no page of ours did; None for an admin."""
         caller = await self._access.caller_of(request)
         if not caller.is_admin:
             status = 401 if caller.by == "nobody" else 403

@@ -1,6 +1,6 @@
 """`/openapi.json`: the interface as an OpenAPI document (3.1), made from the route table and from the types that cross the wire.
 
-What each address takes and answers stands in `operations.py`, a row a method; what a caller needs stands in the route table, and
+What each address takes and answers is in `operations.py`, one row per method; what a caller needs is in the route table, and
 the replies that follow from it are added here. The document is the same for every caller and every instance.
 """
 
@@ -65,7 +65,7 @@ _REFUSALS: Mapping[Needs, Mapping[int, str]] = {
     Needs.READ: {401: "the caller may not read the site's numbers"},
     Needs.COUNTER: {401: "the caller may not see the site's counters"},
     Needs.WRITE: {401: "no token came along", 403: "the token may not write the site"},
-    Needs.ADMIN: {401: "no token came along, and no log-in", 403: "the caller is no admin"},
+    Needs.ADMIN: {401: "no token and no login was sent", 403: "the caller is not an admin"},
     Needs.METRICS: {401: "the request comes from elsewhere, without the token"},
 }
 
@@ -89,7 +89,7 @@ _SCHEMES: Mapping[str, Mapping[str, str]] = {
 
 _ABOUT = (
     "Counts page views, exact to the second. Times are Unix seconds (UTC) by the clock of the store. Errors are of the type "
-    "`application/problem+json` (RFC 9457); their `detail` begins with the parameter at fault and says how to mend the request."
+    "`application/problem+json` (RFC 9457); their `detail` begins with the parameter at fault and says how to fix the request."
 )
 
 

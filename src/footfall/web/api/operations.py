@@ -56,10 +56,10 @@ def _one_of(names: Sequence[str] | Mapping[str, Any], default: str | None = None
 
 PAGE = Parameter("page", _TEXT, "the page's path, as in /blog/post; the whole site without it")
 _PERIOD = Parameter("period", _one_of(PERIODS, DEFAULT_PERIOD), "whole hours, days or months (UTC), the current one included")
-_WINDOW = Parameter("window", _number(1, LONGEST_WINDOW), "the newest so many seconds; FOOTFALL_WINDOW without it")
+_WINDOW = Parameter("window", _number(1, LONGEST_WINDOW), "the number of newest seconds; default: FOOTFALL_WINDOW")
 _FROM = Parameter("from", _number(0, LATEST), "the earliest second, included; 60 buckets without it")
 _TO = Parameter("to", _number(0, LATEST), "the second after the last; without it now is included")
-_LIMIT = Parameter("limit", _number(1, MAX_ROWS, DEFAULT_ROWS), "at most so many")
+_LIMIT = Parameter("limit", _number(1, MAX_ROWS, DEFAULT_ROWS), "at most this many")
 _CURSOR = Parameter("cursor", _TEXT, "the `cursor` of the part before")
 _ID = Parameter("id", _TEXT, "its id, as the list has it", is_required=True)
 
@@ -105,7 +105,7 @@ _COUNTER = (
     Parameter("show", _one_of(SHOWN, DEFAULT_SHOW), "which number"),
     Parameter("number", _one_of(NUMBERS), "how it is written: 1,284, 1284 or 1.2k"),
     Parameter("hit", _FLAG, "counts a view of the page, too: for places that allow only a picture"),
-    Parameter("label", _TEXT, "what stands before the number"),
+    Parameter("label", _TEXT, "the text before the number"),
     Parameter("color", _TEXT, "the number's ground, by name or as hex"),
     Parameter("label_color", _TEXT, "the label's"),
     Parameter("style", _one_of(STYLES, "flat"), "the badge's style"),
@@ -278,5 +278,5 @@ API: Sequence[Operation] = (
     Operation("/openapi.json", "GET", "Service", {200: _json("this document", {"type": "object"})}, asks_store=False),
 )
 
-#: Types that stand in a reply otherwise than as JSON by themselves.
+#: Types that are part of a reply in another way than as JSON by themselves.
 ENCLOSED: Sequence[type] = (Event, Item, CounterReply, ShieldsReply)

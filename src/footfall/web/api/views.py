@@ -177,7 +177,7 @@ class ViewsApi:
 
 
 def _no_site(name: str) -> Response:
-    return problem(404, f"there is no site {name!r} here; name it in FOOTFALL_SITES or make it")
+    return problem(404, f"there is no site {name!r} here; name it in FOOTFALL_SITES or create it")
 
 
 def read_items(body: bytes, content_type: str) -> Sequence[msgspec.Raw | bytes]:

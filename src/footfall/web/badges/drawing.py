@@ -1,7 +1,7 @@
 """Draws a badge: a label and a value side by side, as an SVG picture that needs no font, style sheet or script of its own.
 
-Every style is one row of STYLES. Widths are measured, text stands out from its colour by at least 4.5 : 1, and whoever can't see
-the picture is told the same words. What the value means, and who may see it, is not known here.
+Every style is one row of STYLES. Widths are measured, text stands out from its colour by at least 4.5 : 1, and the
+same words are there for anyone who can't see the picture. What the value means, and who may see it, is not known here.
 """
 
 from __future__ import annotations
@@ -169,9 +169,7 @@ def _parts(badge: Badge, style: Style) -> list[_Part]:
         width = text_width(shown, style.size, is_bold=is_bold, spacing=style.spacing)
         # Edges lie on whole pixels, or they blur; what is left over goes to both sides of the text.
         end = start + round(width - style.spacing + 2 * style.padding)
-        text_start = (
-            start + (end - start - width + style.spacing) / 2
-        )  # in the middle but for the space behind its last character
+        text_start = start + (end - start - width + style.spacing) / 2  # in the middle but for the space after its last character
         parts.append(_Part(shown, background, is_bold, start, end, text_start, text_start + width))
         start = end
     return parts

@@ -192,7 +192,7 @@ class Counters:
     async def _answer(self, request: Request, asked: _Asked, headers: dict[str, str]) -> tuple[int, Count, int] | None:
         """The number, the counts it is one of, and their second; None where the caller may not see it.
 
-        A hit is counted first, whoever may see the number. Puts what became of it, and how long the reply may be kept, in
+        A hit is counted first, also where the number may not be seen. Its outcome, and how long the reply may be kept, go into
         `headers`.
         """
         site = site_asked(request)

@@ -21,7 +21,7 @@ BAR = 7.6
 #: Lines of the scale above the ground.
 _LINES = 4
 
-#: A scale's line stands at one of these, times a power of ten.
+#: A line of the scale is at one of these, times a power of ten.
 _STEPS = (1, 2, 2.5, 5, 10)
 
 #: Names below the chart.
@@ -32,7 +32,7 @@ SPARK_HEIGHT = 24
 
 
 class Point(msgspec.Struct, frozen=True):
-    """A bucket: its start (Unix seconds), its numbers, and the views of the one that stands at its place in the period before."""
+    """A bucket: its start (Unix seconds), its numbers, and the views of the one at its place in the previous period."""
 
     at: int
     name: str

@@ -295,5 +295,5 @@ def _after(text: str | None) -> tuple[int, str] | None:
         return None
     found = _AFTER.fullmatch(text)
     if found is None:
-        raise BadInput("after", "the number and name of the row behind which the list goes on, as its link has them")
+        raise BadInput("after", "the number and name of the row after which the list goes on, as its link has them")
     return int(found[1]), found[2]

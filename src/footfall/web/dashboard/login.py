@@ -1,7 +1,7 @@
 """Logging in and out, the first password, and share links: server-rendered pages that work without scripts.
 
 A form brings a proof along that is bound to its session, or is taken only from our own pages; a wrong password says no more than
-that. Secrets leave in cookies that scripts can't read, and stand in an address only where a link is the secret.
+that. Secrets leave in cookies that scripts can't read, and are in an address only where a link is the secret.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How our own pages are answered: rendered from a template, under the strictest policy that fits them.
 
-Every page that is not the home page goes out here, so that its headers stand in one place. This module knows no numbers.
+Every page that is not the home page goes out here, so that its headers are in one place. This module knows no numbers.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ NAMES: Mapping[str, tuple[str, str]] = {
 #: The buckets of the chart, where they are finer than the period's own.
 _FINER: Mapping[str, Tier] = {"7d": Tier.HOUR}
 
-#: A custom period of at most so many days is drawn by the hour, if its hours are kept.
+#: A custom period of at most this many days is drawn by the hour, if its hours are kept.
 _HOURLY_DAYS = 3
 
 #: How far back "all" looks, in months, and how many months it needs to be drawn by the month.

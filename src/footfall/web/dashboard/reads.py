@@ -159,7 +159,7 @@ class DashboardReads:
         return Listing(rows[:limit], len(wide.values) < MOST_ROWS)
 
     async def pages(self, site: str, period: Period, limit: int, after: tuple[int, str] | None = None) -> Listing:
-        """The most viewed pages of a period, behind `after`. Those of one that has ended are looked for among the most viewed
+        """The most viewed pages of a period, after `after`. Those of one that has ended are looked for among the most viewed
         since it began, and each is read by itself.
         """
         if period.later is None:
@@ -211,6 +211,6 @@ def less(wide: Rows, later: Rows) -> Rows:
 
 
 def ordered(rows: Rows, after: tuple[int, str] | None = None) -> Rows:
-    """Rows most viewed first, equals by name; those behind `after` (views, name)."""
+    """Rows most viewed first, equals by name; those after `after` (views, name)."""
     rows = sorted(rows, key=lambda row: (-row[1], row[0]))
     return rows if after is None else [row for row in rows if (-row[1], row[0]) > (-after[0], after[1])]

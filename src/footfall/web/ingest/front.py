@@ -1,4 +1,4 @@
-"""What stands before the application: it answers the hot addresses, and hands all others on."""
+"""The first to see a request: it answers the hot addresses, and hands all others on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Front:
     """Answers the hot addresses itself, before Starlette's middleware and router, which the others go through.
 
     Those cost a fifth of the time of a request that is answered with a constant. The hot endpoints are plain ASGI callables
-    that answer their own errors, and stand in the route table all the same. `others` is what the application is asked through.
+    that answer their own errors, and are in the route table all the same. `others` is what the application is asked through.
     """
 
     def __init__(
