@@ -77,6 +77,7 @@ def test_the_task_is_what_was_asked_for(deployed: Cloud) -> None:
     environment = {each["name"]: each["value"] for each in container["environment"]}
     assert container["image"] == given("service")["Image"]
     assert environment["FOOTFALL_SITES"] == "example.com,smoke.invalid"
+    assert environment["FOOTFALL_PUBLIC_URL"] == f"https://{given('service')['DomainName']}"
     assert environment["FOOTFALL_DURABILITY"] == "primary"
     assert environment["FOOTFALL_TRUSTED_PROXIES"] == "10.40.0.0/16"
     assert "FOOTFALL_PUBLIC_SITES" not in environment
