@@ -89,11 +89,20 @@ async def test_the_first_five_minutes(
     await page.get_by_role("button", name="Log out").click()
     await page.goto(fresh.url)
     await page.wait_for_url(re.compile(r"/login\?next=%2Fsites$"))
+    await page.get_by_label("Password").fill("another password")
+    await page.get_by_role("button", name="Log in").click()
+    await expect(page.get_by_role("alert")).to_have_text("Wrong password.", timeout=MS)
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("button", name="Log in").click()
     await page.get_by_role("link", name="example.com").click()
     await expect(page.locator("#total")).to_have_text("1")
     await expect(page.locator("#zone")).to_be_visible()
+    # The link worked once.
+    await page.goto(printed[0])
+    await expect(page.get_by_role("heading", level=1)).to_have_text("This link has expired", timeout=MS)
+    refused = [re.findall(r"status of (\d+)", trouble) for trouble in owner.troubles]
+    assert refused == [["401"], ["403"]]  # the wrong password, and the link
+    owner.troubles.clear()
 
 
 async def test_the_preview_is_what_the_server_makes_of_it(chromium: Browser, empty: FootfallServer) -> None:

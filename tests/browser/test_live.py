@@ -1,10 +1,9 @@
-"""What a person sees of the views as they come: at another instance than counted them, and from the first run on."""
+"""What a person sees of the views as they come, at another instance than counted them."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
 import time
 import urllib.parse
 import urllib.request
@@ -15,10 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page
 
-from tests.browser.conftest import Put
-from tests.browser.visiting import DEADLINE, PERSON, Visitor, until, visit
+from tests.browser.visiting import DEADLINE, PERSON, Visitor
 from tests.support.servers import FootfallServer, RedisServer
 
 SITE = "watched.example"
@@ -127,50 +125,3 @@ async def looked_on(page: Page, server: FootfallServer, *, after: int) -> tuple[
             return shown, said
         assert time.monotonic() < deadline, f"the number does not fall: {shown[-5:]}"
         await asyncio.sleep(0.05)
-
-
-@pytest.fixture
-def new_server() -> Iterator[FootfallServer]:
-    """A server at its first run: an empty folder, no password, one site that nobody else may see."""
-    with FootfallServer("sqlite:///footfall.db", sites=("localhost",), settings={"PUBLIC_SITES": ""}) as server:
-        yield server
-
-
-async def test_from_the_first_run_to_the_first_view(
-    visitor: Visitor, chromium: Browser, put: Put, new_server: FootfallServer
-) -> None:
-    """The printed link, a password, the tag on the empty dashboard, a page elsewhere that has it, and its view as it comes.
-
-    Then the door: out, not in by another password, and in again. The link works once.
-    """
-    page, password, home = visitor.page, "a long enough password", new_server.url
-    await until(lambda: "/welcome?key=" in new_server.log, "it prints the link")
-    (link,) = re.findall(r"http://\S+/welcome\?key=\S+", new_server.log)
-    await page.goto(link)
-    await page.get_by_label("New password").fill(password)
-    await page.get_by_role("button", name="Set it and log in").click()
-    await page.wait_for_url(f"{home}/sites")
-    await page.get_by_role("link", name="localhost").click()
-    await expect(page.locator("#start-name")).to_have_text("Nothing has been counted yet", timeout=MS)
-    tag = await page.get_by_text("<script async").inner_text()
-    async with visit(chromium) as reader:
-        await reader.open(put("/hello", tag))
-        assert len(reader.ids) == 1
-        await expect(page.locator("#busiest")).to_contain_text("/hello", timeout=MS)
-        await expect(page.locator("#start-name")).to_have_text("It works: the first view is here", timeout=MS)
-        assert not reader.troubles
-    await page.get_by_role("button", name="Log out").click()
-    await page.wait_for_url(f"{home}/login")
-    await page.goto(f"{home}/sites/localhost")
-    await page.get_by_label("Password").fill("another password")
-    await page.get_by_role("button", name="Log in").click()
-    await expect(page.get_by_role("alert")).to_have_text("That is not the password.", timeout=MS)
-    await page.get_by_label("Password").fill(password)
-    await page.get_by_role("button", name="Log in").click()
-    await page.wait_for_url(f"{home}/sites/localhost")
-    await expect(page.locator("#top")).to_contain_text("/hello", timeout=MS)
-    await page.goto(link)
-    await expect(page.locator("h1")).to_have_text("This link is over", timeout=MS)
-    refused = [re.findall(r"status of (\d+)", trouble) for trouble in visitor.troubles]
-    assert refused == [["401"], ["403"]]  # the wrong password, and the link
-    visitor.troubles.clear()
