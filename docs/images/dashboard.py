@@ -1,4 +1,4 @@
-"""Takes the pictures of the dashboard that the documentation shows: `python -m docs.images.dashboard`, with a Chromium on PATH.
+"""Takes the pictures of pages that the documentation shows: `python -m docs.images.dashboard`, with a Chromium on PATH.
 
 The site and its numbers are made up, and the clock stands still, so that the same pictures come out each time.
 """
@@ -26,8 +26,15 @@ SITE = "example.com"
 NOW = calendar.timegm((2026, 6, 17, 14, 26, 41))
 VIEWS_AN_HOUR = 2600
 
-#: The pictures: name, width, height, colours.
-PICTURES = (("light", 1440, 1260, "light"), ("dark", 1440, 1260, "dark"), ("phone", 390, 844, "light"))
+#: The pictures: name, path, width, height, colours.
+BOARD = f"/sites/{SITE}"
+PICTURES = (
+    ("dashboard-light", BOARD, 1440, 1260, "light"),
+    ("dashboard-dark", BOARD, 1440, 1260, "dark"),
+    ("dashboard-phone", BOARD, 390, 844, "light"),
+    ("home-light", "/", 1440, 900, "light"),
+    ("home-dark", "/", 1440, 900, "dark"),
+)
 
 PAGES = (
     "/",
@@ -95,7 +102,7 @@ async def _fill(store: Store, clock: Clock) -> None:
 
 
 async def _take(browser: Browser, address: str) -> None:
-    for name, width, height, colours in PICTURES:
+    for name, path, width, height, colours in PICTURES:
         context = await browser.new_context(
             viewport={"width": width, "height": height},
             device_scale_factor=2 if width < 600 else 1,
@@ -104,17 +111,18 @@ async def _take(browser: Browser, address: str) -> None:
             timezone_id="UTC",
         )
         page = await context.new_page()
-        await page.goto(address)
-        await page.locator("#plot.is-drawn").wait_for()
+        await page.goto(address + path)
+        await page.locator("#plot.is-drawn" if path == BOARD else ".copy.is-ready").wait_for()
         await page.evaluate("document.fonts.ready")
-        await page.screenshot(path=HERE / f"dashboard-{name}.png")
+        await page.screenshot(path=HERE / f"{name}.png")
         await context.close()
 
 
 async def main() -> None:
     """Serve the made-up site, and take its pictures."""
     clock = Clock()
-    settings = load_settings({"store": "memory://", "sites": SITE, "public_sites": SITE, "instance": "node-2"}, {}, None)
+    shown = {"sites": SITE, "public_sites": SITE, "instance": "node-2", "public_url": "https://counter.example"}
+    settings = load_settings({"store": "memory://", **shown}, {}, None)
     parts = build(settings, "node-2", clock)
     await _fill(parts.store, clock)
     parts.shares.counted(SITE, (await parts.store.counts(SITE, [WHOLE_SITE], 60)).pages[WHOLE_SITE].views)
@@ -125,7 +133,7 @@ async def main() -> None:
         serving = asyncio.create_task(server.serve([listening]))
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-            await _take(browser, f"http://127.0.0.1:{listening.getsockname()[1]}/sites/{SITE}")
+            await _take(browser, f"http://127.0.0.1:{listening.getsockname()[1]}")
             await browser.close()
         server.should_exit = True
         await serving

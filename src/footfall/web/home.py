@@ -71,7 +71,7 @@ class HomeEndpoint:
         self._renderer = renderer
         self._instance = instance
         self._access = access
-        self._later = f"the count can't be read just now; this view is kept and will be counted\ninstance: {instance}\n"
+        self._later = f"the count can't be read at the moment; this view is kept and will be counted\ninstance: {instance}\n"
         self._private = f"the numbers of this page are private\ninstance: {instance}\n".encode()
         self._no_site = f"no site has this address as its front page\ninstance: {instance}\n".encode()
         self._text = f"%s in the {past(window)}\ninstance: {instance}\n"
