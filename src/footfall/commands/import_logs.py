@@ -206,7 +206,7 @@ def _unreadable(file: str, wanted: Wanted, *, is_known: bool) -> str:
     which = "it" if len(wanted.files) == 1 else repr(file)
     if is_known:
         return f"no line of {which} is in the format given; leave --format out, or see docs/importing.md for how to write it"
-    names = ", ".join(known.name for known in known_formats())
+    names = ", ".join(known.name for known in known_formats() if ":" not in known.name)
     return f"no line of {which} is in a format known here ({names}); describe it with --format, see docs/importing.md"
 
 

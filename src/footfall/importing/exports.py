@@ -38,6 +38,9 @@ _GOATCOUNTER = {"path", "event", "bot", "session", "referrer", "referrerscheme",
 _PLAUSIBLE = {"date", "page", "pageviews"}
 
 _VERSIONS = ("1", "2")
+
+#: How an export writes that a row is an event, or a robot's: GoatCounter's columns are numbers.
+_YES = ("1", "true")
 _NAME = re.compile(r"(.+?)(?: [0-9][0-9.]*)?")
 
 
@@ -151,10 +154,12 @@ class ExportImport:
     def _view(self, head: _Head, row: Sequence[str]) -> View | Drop:
         name = self._site.name
         try:
-            at = int(datetime.datetime.fromisoformat(head.get(row, "date")).timestamp())
+            moment = datetime.datetime.fromisoformat(head.get(row, "date"))
         except ValueError:
             return Drop(DropReason.UNREADABLE, name)
-        if head.get(row, "event") == "true":
+        # GoatCounter writes UTC; a date without a zone is none of this machine's.
+        at = int((moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp())
+        if head.get(row, "event").lower() in _YES:
             return Drop(DropReason.NOT_A_PAGE, name)
         if head.get(row, "bot") not in ("", "0"):
             return Drop(DropReason.BOT, name)

@@ -215,12 +215,13 @@ class Follow:
         Two, because the older one may have been read on, but not to its end, when the newer one was begun.
         """
         self._looked_beside = self._clock()
-        open_here = {log.identity for log in self._logs()}
+        open_here = {log.identity: log for log in self._logs()}
         heads: list[bytes] = []
         known = 0
         for rotated in self._beside():
             if rotated.identity in open_here:
-                known = 2
+                # One that was open and never seen with a line may have been copied and cut in between: then it says nothing.
+                known = 2 if open_here[rotated.identity].head else known
             elif head := first_line(rotated.path):
                 heads.append(head)
                 known += await self._importing.reached(head, self._sites()) > 0

@@ -26,6 +26,7 @@ class Story(Scene):
         super().__init__(folder)
         self.written = 0
         self.rotated = 0
+        self.is_seen = True  # the log had a line when it was looked at
         self.late = ""  # a log that was renamed away just now, into which a server may still write
         self.log.touch()
 
@@ -42,9 +43,11 @@ class Story(Scene):
             self._rotate(what)
 
     def happen_at_once(self, happenings: list[str]) -> None:
-        """All of these, between two looks."""
+        """All of these, between two looks. What was copied and cut before it was ever seen with a line can't be known (docs)."""
+        self.is_seen = self.is_seen or self.log.stat().st_size > 0
         for what in happenings:
-            self.happen(what)
+            if what != "copy and cut" or self.is_seen:
+                self.happen(what)
 
     def _rotate(self, how: str) -> None:
         self.rotated += 1
@@ -54,6 +57,7 @@ class Story(Scene):
         else:
             self.rename(name)
             self.log.touch()
+        self.is_seen = False
         os.utime(self.folder / name, (self.rotated, self.rotated))
         self.late = name if how == "rename" else ""
         if how == "rename and pack":

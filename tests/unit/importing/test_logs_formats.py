@@ -18,6 +18,7 @@ from footfall.importing.formats.apache import VhostCombined
 from footfall.importing.formats.json_lines import CaddyJson, NginxJson
 from footfall.model import Drop, View
 from tests.unit.importing.logs_given import judge_of
+from tests.unit.importing.test_logs_kinds import EXAMPLES
 
 LOGS = Path(__file__).parents[2] / "data" / "logs"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -149,7 +150,8 @@ def test_a_user_with_a_blank_in_the_name_makes_no_host_of_an_address() -> None:
 def test_an_unknown_format_is_refused() -> None:
     """The line says what there is."""
     with pytest.raises(
-        BadInput, match=r"^--format: write one of caddy-json, nginx-json, alb, vhost-combined, combined, or a pattern"
+        BadInput,
+        match=r"^--format: write one of caddy-json, traefik-json, .* combined, docker:NAME, or a pattern",
     ):
         format_named("w3c")
 
@@ -216,10 +218,12 @@ def test_json_that_is_not_quite_json_is_read() -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
-@pytest.mark.parametrize("cut", [1, 10, 60, 150])
+@pytest.mark.parametrize("cut", [1, 10, 60, 140])
 def test_lines_that_were_cut_are_unreadable(form: Format, cut: int) -> None:
     """Not half a line of this format or of another."""
-    if form.name == "combined":
+    if form.name in EXAMPLES:
+        line = EXAMPLES[form.name]
+    elif form.name == "combined":
         line = LOGS.parent.joinpath("access-sample.log").read_bytes().splitlines()[0]
     else:
         line = next(line for name, _, _ in SAMPLES for line in lines_of(name) if form.read(line))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from footfall.importing.formats.entry import LogEntry, Times, decoded, encoded, plain, split_request, unescaped
+from footfall.networks import pack
 
 _TIME = r"[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2}[ ][+-][0-9]{4}"
 
@@ -58,8 +59,11 @@ def _plain_fields(text: str) -> _Fields | None:
     return before[:-_TIME_LENGTH], before[1 - _TIME_LENGTH : -2], request, status[1], referrer, agent
 
 
-#: A host and its port, and behind it an address: with a dot or a colon, and not the "-" of a line that begins with the address.
-_HOST_FIRST = re.compile(r'(?P<host>[A-Za-z0-9._-]+(?::[0-9]{1,5})?) (?P<address>[^ "]*[.:][^ "]*) ')
+#: A host and its port, and after it an address, which has a dot or a colon, or is "-" where the server knew none.
+_HOST_FIRST = re.compile(r'(?P<host>[A-Za-z0-9._-]+(?::[0-9]{1,5})?) (?P<address>[^ "]*[.:][^ "]*|-) (?P<rest>.*)')
+
+#: The name of a host: it has a dot, and ends with letters, as no address does.
+_HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.[A-Za-z][A-Za-z0-9-]*")
 
 
 class Combined:
@@ -94,7 +98,11 @@ class Combined:
 
     def _place(self, before: str) -> tuple[str | None, str] | None:
         """Host and address in what stands before the time; None where they are not as this format has them."""
-        return None, before.partition(" ")[0]
+        first = before.partition(" ")[0]
+        if pack(first) is None:
+            # A resolved name, or what a container's or the system's log put before the line: then an address follows it.
+            return None, next((word for word in before.split(" ") if pack(word) is not None), first)
+        return None, first
 
 
 class VhostCombined(Combined):
@@ -106,4 +114,24 @@ class VhostCombined(Combined):
 
     def _place(self, before: str) -> tuple[str | None, str] | None:
         match = _HOST_FIRST.match(before)
-        return (match["host"], match["address"]) if match else None
+        if match is None:
+            return None
+        host, address, rest = match.groups()
+        if address == "-" and rest.count(" ") < 2:
+            return None
+        if pack(host) is not None and pack(address) is None:  # the address first, as `HostSecond` has it, or no host at all
+            return None
+        return host, address
+
+
+class HostSecond(Combined):
+    """The same with the virtual host in the place of the identity: "192.0.2.1 example.com - [...", as some providers write it."""
+
+    name = written = "host-second"
+    title = "the address, the virtual host, then combined"
+    tells_host = True
+
+    def _place(self, before: str) -> tuple[str | None, str] | None:
+        address, _, rest = before.partition(" ")
+        host = rest.partition(" ")[0]
+        return (host, address) if pack(address) is not None and _HOST_NAME.fullmatch(host) else None

@@ -85,6 +85,8 @@ _EPOCH = date(1970, 1, 1).toordinal()
 _EPOCH_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 
 _COMMON = re.compile(r"[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{4}")
+#: A wall clock's time, as Caddy writes it: "2024/09/30 04:19:47.219".
+_WALL = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9]{2} ")
 _NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?")
 
 #: Minutes whose beginnings are remembered: lines of a log stand in the order of their times, nearly.
@@ -108,12 +110,14 @@ class Times:
         return minute + second if minute + second >= 0 else None
 
     def any(self, written: str | float) -> int | None:
-        """Unix seconds of a number, a number as text, a moment of ISO 8601 or of the common format; None where it is none."""
+        """Unix seconds of a number, a number as text, a moment of ISO 8601, of the common format or of a wall clock; or None."""
         if not isinstance(written, str):
             return number_seconds(written)
         if _NUMBER.fullmatch(written):
             return number_seconds(float(written))
-        return self.common(written) if _COMMON.fullmatch(written) else iso_seconds(written)
+        if _COMMON.fullmatch(written):
+            return self.common(written)
+        return iso_seconds(written.replace("/", "-") if _WALL.match(written) else written)
 
 
 def _minute(moment: str, offset: str) -> int | None:

@@ -28,6 +28,9 @@ from footfall.importing.formats.entry import (
 #: What nginx writes for a byte where its format lacks `escape=json`; behind an even number of backslashes.
 _NGINX_BYTE = re.compile(rb"(?<!\\)((?:\\\\)*)\\x([0-9A-Fa-f]{2})")
 
+#: What nginx writes for a number that it does not know, where the format puts no quotes around it.
+_BARE_DASH = re.compile(rb"(:\s*)-(\s*[,}])")
+
 #: What says that a line is not as it should be.
 _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
@@ -47,7 +50,9 @@ class _JsonLines(abc.ABC, Generic[T]):
     def read(self, line: bytes) -> LogEntry | None:
         """Read a line; see `Format.read`."""
         if not line.startswith(b"{"):
-            return None
+            line = line.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t?")
+            if not line.startswith(b"{"):
+                return None
         try:
             read = self._decode(line)
         except _UNREADABLE:
@@ -64,6 +69,7 @@ class _JsonLines(abc.ABC, Generic[T]):
 
 def _lenient(line: bytes) -> Any:
     """What a line holds that is not quite JSON: with nginx's escapes, or bytes that are not UTF-8. None where it is neither."""
+    line = _BARE_DASH.sub(b"\\1null\\2", line)
     line = _NGINX_BYTE.sub(lambda found: found[1] + _json_byte(int(found[2], 16)), line)
     try:
         return json.loads(line.decode("utf-8", "surrogateescape"))
@@ -90,6 +96,7 @@ class NginxFields(msgspec.Struct, frozen=True):
     msec: str | float | None = None
     time: str | float | None = None
     timestamp: str | float | None = None
+    date: str | float | None = None
     at_timestamp: str | float | None = msgspec.field(name="@timestamp", default=None)
     request: str | None = None
     request_method: str | None = None
@@ -115,6 +122,7 @@ class NginxFields(msgspec.Struct, frozen=True):
     remote_addr: str | None = None
     client_ip: str | None = None
     remote_ip: str | None = None
+    ip: str | None = None
     http_accept_language: str | None = None
     http_sec_purpose: str | None = None
     http_dnt: str | None = None
@@ -138,7 +146,7 @@ class NginxJson(_JsonLines[NginxFields]):
     shape = NginxFields
 
     def _entry(self, read: NginxFields) -> LogEntry | None:
-        times = (read.time_iso8601, read.time_local, read.msec, read.time, read.timestamp, read.at_timestamp)
+        times = (read.time_iso8601, read.time_local, read.msec, read.time, read.timestamp, read.date, read.at_timestamp)
         at = next((self._times.any(written) for written in times if written is not None), None)
         status = _status(read.status)
         if at is None or status is None:
@@ -162,7 +170,7 @@ class NginxJson(_JsonLines[NginxFields]):
             plain(_first(read.http_referer, read.http_referrer, read.referer, read.referrer)),
             plain(_first(read.http_user_agent, read.user_agent, read.agent)),
             _first(read.host, read.http_host, read.vhost, read.server_name) or None,
-            _first(read.remote_addr, read.client_ip, read.remote_ip),
+            _first(read.remote_addr, read.client_ip, read.remote_ip, read.ip),
             {name: sent_bytes(value) for field, name in _HEADER_FIELDS if (value := getattr(read, field))} or NO_HEADERS,
         )
 
@@ -237,3 +245,43 @@ class CaddyJson(_JsonLines[CaddyFields]):
 def _last(headers: dict[str, list[str]], name: str) -> str | None:
     values = headers.get(name)
     return values[-1] if values else None
+
+
+class TraefikFields(msgspec.Struct, frozen=True):
+    """What Traefik says of a request; headers only where it is told to keep them."""
+
+    RequestMethod: str
+    RequestPath: str
+    DownstreamStatus: int
+    StartUTC: str | None = None
+    time: str | None = None
+    RequestHost: str | None = None
+    ClientHost: str | None = None
+    referrer: str | None = msgspec.field(name="request_Referer", default=None)
+    agent: str | None = msgspec.field(name="request_User-Agent", default=None)
+    language: str | None = msgspec.field(name="request_Accept-Language", default=None)
+
+
+class TraefikJson(_JsonLines[TraefikFields]):
+    """What Traefik writes with `accessLog.format: json`. Source: "Access logs" in the documentation of Traefik."""
+
+    name = written = "traefik-json"
+    title = "Traefik"
+    shape = TraefikFields
+
+    def _entry(self, read: TraefikFields) -> LogEntry | None:
+        written = read.StartUTC or read.time
+        at = self._times.any(written) if written else None
+        if at is None or not 0 <= read.DownstreamStatus <= 999:
+            return None
+        return LogEntry(
+            at,
+            read.RequestMethod,
+            encoded(without_origin(read.RequestPath)[0]),
+            read.DownstreamStatus,
+            plain(read.referrer),
+            plain(read.agent),
+            read.RequestHost,
+            read.ClientHost,
+            {b"accept-language": sent_bytes(read.language)} if read.language else NO_HEADERS,
+        )
