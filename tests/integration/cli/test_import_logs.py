@@ -96,7 +96,7 @@ def test_a_pattern_reads_a_log_of_ones_own(run: Run, place: Path) -> None:
         (["--format", "$request"], "--format: the pattern has no time; add [$time_local] or %t"),
         (
             ["--format", "w3c"],
-            "--format: write one of caddy-json, traefik-json, nginx-json, caddy-console, alb, vhost-combined, host-second, combined, docker:NAME, or a pattern such as ",
+            "--format: write one of caddy-json, traefik-json, nginx-json, caddy-console, alb, vhost-combined, ",
         ),
         (["--format", "alb", "--site", SITE], "FILE: no line of it is in the format given; leave --format out, or see "),
         ([], "--site: the format of the log (combined) names no host; say whose log it is"),

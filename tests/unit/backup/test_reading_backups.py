@@ -154,7 +154,7 @@ def test_what_a_store_has_is_accepted() -> None:
 def test_a_site_s_rules_must_make_sense_with_the_settings() -> None:
     """Else it would be kept for another time than before, and nobody told."""
     line = document("site", SITE, b'{"retention_hour":86400000}')
-    assert "retention_day: a duration not shorter than for hours" in refused(line)
+    assert "retention_day: 1000d or longer: days must be kept at least as long as hours" in refused(line)
     longer = Rules(retention_day=100_000_000)
     assert "not whole" in refused(line, b'{"type":"end","rows":0,"sites":0,"documents":2}', defaults=longer)
 
