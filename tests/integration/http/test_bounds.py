@@ -94,6 +94,34 @@ def test_replies_that_are_due_come_before_a_refusal(client: Client) -> None:
     assert client.is_closed()
 
 
+@pytest.mark.parametrize("first", [VIEW, "/ping"])
+@pytest.mark.parametrize(
+    "bad", ["no request at all", "GET /\xff HTTP/1.1", "GET http://a:99999/ HTTP/1.1", "GET http:///x HTTP/1.1"]
+)
+def test_one_reply_comes_before_a_refusal_too(client: Client, first: str, bad: str) -> None:
+    """A view that was counted is acknowledged, whatever is wrong with the request after it."""
+    client.send(request(first) + f"{bad}\r\nHost: a\r\n\r\n")
+    assert [client.read().line.split()[1] for _ in range(2)] == ["200" if first == "/ping" else "204", "400"]
+    assert client.is_closed()
+
+
+@pytest.mark.parametrize("target", ["http://a:99999/", "http:///ping", "http://"])
+def test_an_address_that_can_not_be_read_is_said_to_be_wrong(client: Client, target: str) -> None:
+    client.send(request(target))
+    assert client.read().line == "HTTP/1.1 400 Bad Request"
+    assert client.is_closed()
+
+
+def test_what_follows_a_request_for_another_protocol_is_answered(client: Client, server: FootfallServer) -> None:
+    """Clients that would like HTTP/2 send its head with each request; the log says so once."""
+    other = "Connection: Upgrade\r\nUpgrade: h2c\r\n"
+    client.send((request("/ping", other) + request(VIEW)) * 20 + request(VIEW, other) + request("/ping"))
+    assert [client.read().line.split()[1] for _ in range(42)] == ["200", "204"] * 20 + ["204", "200"]
+    said = server.program.last_words()
+    assert "pgrade request" not in said
+    assert said.count("asked for another protocol") == 1
+
+
 def test_hundreds_of_pipelined_requests_are_answered_in_order(client: Client) -> None:
     """Whatever they are split into."""
     targets = [VIEW if n % 3 else "/ping" for n in range(700)]

@@ -198,9 +198,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _parse(self, data: bytes) -> None:
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._unsupported_upgrade_warning()
+            self._feed(data)
         except httptools.HttpParserError:
             if self._is_too_large:
                 self._refuse(431, _HEAD_TOO_LARGE)
@@ -209,6 +207,16 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if not self._is_between:
             self._note_progress(len(data))
+
+    def _feed(self, data: bytes) -> None:
+        """Give it to the parser, which stops after a request for another protocol: what follows is HTTP all the same."""
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as stopped:
+                self.complaints.warn("answered in HTTP/1.1 a client that asked for another protocol", who=self._peer)
+                data = data[stopped.args[0] :]
 
     def _note_progress(self, size: int) -> None:
         """Hold a message that is not complete to the bounds."""
@@ -260,7 +268,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
         self.headers += headers  # the scope has this very list
+        self._is_in_body = False  # where its address can't be read, nothing has begun
         super().on_headers_complete()
+        self._is_in_body = True
         if not self.parser.should_upgrade():
             self.headers = []  # trailers are nobody's headers
 
@@ -307,7 +317,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()  # it has had its reply
         elif not self.is_busy:
             self._send_refusal()
-        elif self._is_in_body:
+        elif not self._is_in_body:
+            self.flow.pause_reading()  # until the replies that are due have been sent
+        else:
             # The newest request is the one at fault, and waits for a body that is not read any further.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
