@@ -105,6 +105,14 @@ def test_one_reply_comes_before_a_refusal_too(client: Client, first: str, bad: s
     assert client.is_closed()
 
 
+@pytest.mark.parametrize("before", [1, 2, 5])
+@pytest.mark.parametrize(("body", "status"), [("zz\r\n", "400"), ("1;" + "x" * 70_000, "431")])
+def test_a_body_at_fault_takes_no_reply_from_those_before_it(client: Client, before: int, body: str, status: str) -> None:
+    client.send(request(VIEW) * before + request(VIEW, "Transfer-Encoding: chunked\r\n", method="POST") + body)
+    assert [client.read().line.split()[1] for _ in range(before)] == ["204"] * before
+    assert client.read().line.split()[1] in (status, "204")  # a view needs no body, and may have been answered by then
+
+
 @pytest.mark.parametrize("target", ["http://a:99999/", "http:///ping", "http://"])
 def test_an_address_that_can_not_be_read_is_said_to_be_wrong(client: Client, target: str) -> None:
     client.send(request(target))

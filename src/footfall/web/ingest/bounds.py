@@ -102,6 +102,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_refused = False
         self._has_ended = False
         self._is_too_large = False
+        #: The request before the newest that went uvicorn's way.
+        self._before: Any = None
         self.complaints = Repeated(_log)
 
     @property
@@ -123,6 +125,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         self.flow.let_go()
         self.pipeline.clear()
+        self._before = None
         self._rest = b""
         for waiting in (self._turn, self._deadline, self._unread):
             if waiting is not None:
@@ -268,6 +271,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
         self.headers += headers  # the scope has this very list
+        self._before = self.cycle
         self._is_in_body = False  # where its address can't be read, nothing has begun
         super().on_headers_complete()
         self._is_in_body = True
@@ -313,6 +317,10 @@ class BoundedProtocol(HttpToolsProtocol):
         lines += [name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers if name != b"connection"]
         lines += [b"content-type: %s\r\ncontent-length: %d\r\n" % (PROBLEM_TYPE.encode(), len(content))]
         self._refusal = b"".join([*lines, b"cache-control: no-store\r\nconnection: close\r\n\r\n", content])
+        if self._is_in_body and self.pipeline and self.pipeline[0][0] is self.cycle:
+            self.pipeline.popleft()  # the one at fault has not begun, and those before it get their replies
+            self.cycle = self._before
+            self._is_in_body = False
         if self._is_in_body and not self.is_busy:
             self.transport.close()  # it has had its reply
         elif not self.is_busy:
@@ -323,7 +331,7 @@ class BoundedProtocol(HttpToolsProtocol):
             # The newest request is the one at fault, and waits for a body that is not read any further.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-            if self.pipeline or self.cycle.response_started:
+            if self.cycle.response_started:
                 self.transport.close()
             else:
                 self._send_refusal()
