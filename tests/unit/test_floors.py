@@ -56,6 +56,39 @@ DOORS = frozenset(
     }
 )
 
+#: What each room is for, as CONTRIBUTING.md prints it.
+PURPOSES = {
+    "errors": "the error tree",
+    "files": "who may read a file",
+    "headers": "header lines of a request",
+    "model": "views, batches, receipts, tiers",
+    "version": "the version",
+    "networks": "addresses and networks on their bytes",
+    "rules": "a site and its rules",
+    "settings": "every setting: name, type, default, help",
+    "instance": "this process' name",
+    "terminal": "what commands print",
+    "intake": "what comes in becomes a view or a drop",
+    "stores": "where counts are kept: `memory` (the specification), `sqlite`, `redis`",
+    "telemetry": "metrics, logs, vitals, error reporting",
+    "counting": "group commit and the spool",
+    "registry": "sites, salts and instances, shared through the store",
+    "auth": "credentials, passwords, scopes",
+    "client": "`footfall.Client`",
+    "reading": "live, shared reads, the ledger",
+    "export": "rows as CSV and NDJSON",
+    "backup": "backup and restore",
+    "composition": "what servers, middlewares and commands have in common",
+    "importing": "logs and exports of others",
+    "web": "one folder a face: `ingest`, `api`, `dashboard`, `badges`",
+    "middleware": "for ASGI and WSGI applications",
+    "cli": "the table of commands",
+    "commands": "what each command does",
+    "server": "starts the server",
+    "__main__": "`python -m footfall`",
+    "footfall": "the names that programs import",
+}
+
 MAX_LINES = 400
 
 #: Calls that make something which can be changed afterwards.
@@ -224,6 +257,20 @@ def test_counting_and_live_are_strangers() -> None:
 def test_modules_keep_no_state(path: Path) -> None:
     """What a module holds besides definitions are constants."""
     assert not state(tree_of(path), changed_anywhere())
+
+
+def printed_floors() -> str:
+    """The table of floors as CONTRIBUTING.md has it, the highest first."""
+    lines = ["| floor | rooms |", "|---|---|"]
+    for floor in sorted(set(FLOORS.values()), reverse=True):
+        rooms = [f"`{room}`: {PURPOSES[room]}" for room, on in FLOORS.items() if on == floor]
+        lines.append(f"| {floor} | {'<br>'.join(rooms)} |")
+    return "\n".join(lines)
+
+
+def test_contributing_prints_the_table() -> None:
+    """The page shows the floors as they are; print `printed_floors()` to bring it up to date."""
+    assert printed_floors() in (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 
 
 def test_files_end() -> None:
