@@ -40,7 +40,7 @@ COMMANDS: Mapping[str, Command] = {
         ("export", "export:export", "Write a site's numbers as a table, while servers go on counting."),
         ("backup", "backup:back_up", "Write all that the store has to one file, while it counts."),
         ("restore", "backup:restore", "Load a backup into an empty store, and check it."),
-        ("check", "check:check", "Say whether settings and store are fit to serve with."),
+        ("check", "check:check", "Check settings and store."),
         ("site", "sites_and_access:site_app", "Sites and their rules."),
         ("token", "sites_and_access:token_app", "Tokens, for programs."),
         ("share", "sites_and_access:share_app", "Links that show one site's dashboard."),

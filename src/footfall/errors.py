@@ -1,8 +1,8 @@
 """Every error Footfall raises, drawn as a tree.
 
     FootfallError
-    ├── SettingError          a setting has a value that can't be used; names it and the mend
-    ├── BadInput              what a caller sent can't be read; names the field and the mend
+    ├── SettingError          a setting has a value that can't be used; names it and how to fix it
+    ├── BadInput              what a caller sent can't be read; names the field and how to fix it
     ├── StoreError
     │   ├── StoreUnavailable  the store did not answer in time or can't write now; try again
     │   └── StoreUnusable     the store answered, but is not one we can use (a newer schema, another kind of file)
@@ -25,7 +25,7 @@ class SettingError(FootfallError):
     """A setting can't be used.
 
     `setting` is the name as the user writes it (``FOOTFALL_WINDOW``), `problem` says what is wrong with the value and how to
-    mend it.
+    fix it.
     """
 
     def __init__(self, setting: str, problem: str) -> None:
@@ -35,12 +35,12 @@ class SettingError(FootfallError):
 
 
 class BadInput(FootfallError):
-    """Input from outside can't be read. `field` names the parameter, `mend` says what would be accepted."""
+    """Input from outside can't be read. `field` names the parameter, `hint` says what would be accepted."""
 
-    def __init__(self, field: str, mend: str) -> None:
-        super().__init__(f"{field}: {mend}")
+    def __init__(self, field: str, hint: str) -> None:
+        super().__init__(f"{field}: {hint}")
         self.field = field
-        self.mend = mend
+        self.hint = hint
 
 
 class StoreError(FootfallError):

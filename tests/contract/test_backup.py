@@ -147,7 +147,7 @@ async def broken(lines: list[bytes], clock: Clock) -> str:
     with pytest.raises(BadInput) as raised:
         await asyncio.to_thread(lambda: list(read_backup(lines)))
     assert raised.value.field == "backup"
-    return raised.value.mend
+    return raised.value.hint
 
 
 async def test_what_is_no_whole_backup_is_refused() -> None:

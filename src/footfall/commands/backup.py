@@ -45,7 +45,7 @@ def back_up(file: FileArgument, store: StoreOption = None) -> None:
     """Write all that the store has to one file, while it counts."""
     settings = settings_with(store=store)
     if file.exists():
-        raise BadInput("FILE", f"{str(file)!r} is there already; name a new file")
+        raise BadInput("FILE", f"{str(file)!r} already exists; name a new file")
     started = time.monotonic()
 
     async def run(opened: Store) -> None:
@@ -158,7 +158,7 @@ def _named() -> Iterator[None]:
     try:
         yield
     except BadInput as error:
-        raise BadInput({"backup": "FILE", "store": "--store"}.get(error.field, error.field), error.mend) from None
+        raise BadInput({"backup": "FILE", "store": "--store"}.get(error.field, error.field), error.hint) from None
 
 
 def _bar(total: int | None) -> Progress:

@@ -38,7 +38,7 @@ def check(
     ] = None,
     store: StoreOption = None,
 ) -> None:
-    """Say whether settings and store are fit to serve with.
+    """Check settings and store.
 
     The store proves it by taking a write; a store that does not exist yet is made. With SITE, it is said instead what became of
     the views that the site received in a period, and why.

@@ -34,7 +34,7 @@ PAGES_SHOWN = 20
 def count(
     site: SiteArgument,
     page: Annotated[str, typer.Argument(metavar="PAGE", help="The page's path, as in /blog/post.")],
-    n: Annotated[str, typer.Option("--n", "-n", metavar="N", help="So many views; 0 counts none and only shows.")] = "1",
+    n: Annotated[str, typer.Option("--n", "-n", metavar="N", help="Number of views; 0 counts none and only shows.")] = "1",
     store: StoreOption = None,
 ) -> None:
     """Count a view of a page, and show its numbers.

@@ -40,7 +40,7 @@ def export(
     try:
         wanted = read_wanted(table, tier)
     except BadInput as error:
-        raise BadInput(f"--{error.field}", f"write {error.mend}") from None
+        raise BadInput(f"--{error.field}", f"write {error.hint}") from None
     if form not in list(Form):
         raise BadInput("--format", f"write {' or '.join(Form)}")
     name = known_site(site, settings)
@@ -77,7 +77,7 @@ def _opened(output: Path | None) -> Iterator[BinaryIO]:
     try:
         file = output.open("xb")
     except FileExistsError:
-        raise BadInput("--output", f"{str(output)!r} is there already; name a new file") from None
+        raise BadInput("--output", f"{str(output)!r} already exists; name a new file") from None
     except OSError as error:
         raise BadInput(
             "--output", f"can't write {str(output)!r} ({error.strerror}); name a file in a folder that is there"

@@ -77,7 +77,7 @@ async def _read(importing: ExportImport, export: _Export, bar: Progress, task: T
     try:
         await importing.read(export.lines, lambda: bar.update(task, completed=export.file.tell()))
     except BadInput as error:
-        raise BadInput("FILE", error.mend) from None
+        raise BadInput("FILE", error.hint) from None
     except (OSError, EOFError, zlib.error) as error:
         raise BadInput("FILE", f"the export is cut or damaged ({error}); export it again") from None
 

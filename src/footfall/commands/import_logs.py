@@ -171,7 +171,7 @@ def _named_arguments() -> Iterator[None]:
     try:
         yield
     except BadInput as error:
-        raise BadInput({"log": "FILE", "site": "--site"}.get(error.field, error.field), error.mend) from None
+        raise BadInput({"log": "FILE", "site": "--site"}.get(error.field, error.field), error.hint) from None
 
 
 class _Told:

@@ -52,7 +52,7 @@ class _Row(NamedTuple):
 def seed(
     site: SiteArgument,
     page: Annotated[str | None, typer.Argument(metavar="PAGE", help="The page's path.", show_default=False)] = None,
-    views: Annotated[str | None, typer.Argument(metavar="N", help="So many views.", show_default=False)] = None,
+    views: Annotated[str | None, typer.Argument(metavar="N", help="Number of views.", show_default=False)] = None,
     site_total: Annotated[
         str | None,
         typer.Option("--site-total", metavar="N", help="Views of the site beside those of its pages.", show_default=False),

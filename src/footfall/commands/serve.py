@@ -22,7 +22,7 @@ def serve(
     ] = None,
     store: StoreOption = None,
     workers: Annotated[
-        str | None, typer.Option(metavar="N", help=f"So many processes, instead of {PREFIX}WORKERS.", show_default=False)
+        str | None, typer.Option(metavar="N", help=f"Number of processes, instead of {PREFIX}WORKERS.", show_default=False)
     ] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Restart when the source changes; for development.")] = False,
 ) -> None:

@@ -73,7 +73,7 @@ def add_site(site: SiteArgument, rules: RulesArgument = None, store: StoreOption
         sites = _sites(opened, settings)
         await sites.refresh()
         if not await sites.create(name, changes):
-            raise BadInput("SITE", f"{name} is there already; footfall site set changes it")
+            raise BadInput("SITE", f"{name} already exists; footfall site set changes it")
         say(console(), f"{name} is counted from now on")
 
     with_store(settings, run)
@@ -188,7 +188,7 @@ def create_share(
     site: SiteArgument,
     name: NameOption = "made by footfall share create",
     lasts: Annotated[
-        str | None, typer.Option("--for", metavar="DURATION", help="As in 30d or 12h.  [default: for ever]", show_default=False)
+        str | None, typer.Option("--for", metavar="DURATION", help="As in 30d or 12h.  [default: forever]", show_default=False)
     ] = None,
     store: StoreOption = None,
 ) -> None:
@@ -219,7 +219,7 @@ def list_shares(store: StoreOption = None) -> None:
 
     async def run(opened: Store) -> None:
         for id, share in (await _credentials(opened).shares()).items():
-            until = _moment(share.until) if share.until else "for ever"
+            until = _moment(share.until) if share.until else "forever"
             say(console(), (id, "bold"), f"  {until:<16}  {share.site}  ", (share.name, "dim"))
 
     with_store(settings, run)
@@ -256,7 +256,7 @@ def set_password(store: StoreOption = None) -> None:
         await _passwords(opened, settings).set(password)
         say(console(), "the password is set")
         if settings.admin_password:
-            say(console(stderr=True), ("note:", "yellow"), f" {PREFIX}ADMIN_PASSWORD is set too, and goes before it")
+            say(console(stderr=True), ("note:", "yellow"), f" {PREFIX}ADMIN_PASSWORD is set too, and overrides it")
 
     with_store(settings, run)
 

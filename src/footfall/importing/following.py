@@ -241,7 +241,7 @@ class Follow:
                     with open_log(str(rotated.path)) as log:
                         await self._importing.read(log)
                 except BadInput as error:
-                    trouble = error.mend
+                    trouble = error.hint
                     continue
                 if not self._is_stopped():
                     self._missing.remove(missing)

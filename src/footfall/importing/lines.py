@@ -67,7 +67,7 @@ def read_lines(lines: Lines, start: int = 0) -> Iterator[Line]:
 
 
 def _damaged(end: int, error: Exception) -> BadInput:
-    return BadInput("log", f"its packed data are damaged at byte {end} ({error}); mend the file and import it again")
+    return BadInput("log", f"its packed data are damaged at byte {end} ({error}); repair the file and import it again")
 
 
 def parts_of(lines: Iterable[Line]) -> Iterator[list[Line]]:

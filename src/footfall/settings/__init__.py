@@ -1,7 +1,7 @@
 """Every setting: its name, type, default and help, read from the environment, a `.env` file and secret files.
 
 `load_settings` is the one way to them: it gives a frozen `Settings` or one SettingError that names the setting as the user
-wrote it and says how to mend it. No message and no repr shows a password. The table in docs/settings.md is made from the
+wrote it and says how to fix it. No message and no repr shows a password. The table in docs/settings.md is made from the
 fields. This package knows no store and no server: which URLs a store takes is the stores' matter.
 """
 

@@ -228,7 +228,7 @@ class Settings(BaseModel):
         Words("10 characters or more", "the one that was set", is_secret=True),
     ] = Field(
         default=None,
-        description="The password of the dashboard; it goes before the one that `footfall admin password` has set.",
+        description="The password of the dashboard; overrides the one that `footfall admin password` has set.",
     )
     metrics_token: Annotated[
         str | None,

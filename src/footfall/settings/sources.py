@@ -1,6 +1,6 @@
 """Where settings come from: options of a command, the environment, a `.env` file and secret files.
 
-What can't be used becomes one SettingError that names the setting as the user wrote it, and says how to mend it. No message
+What can't be used becomes one SettingError that names the setting as the user wrote it, and says how to fix it. No message
 shows a secret, nor what may be one by mistake.
 """
 
@@ -53,7 +53,7 @@ def load_settings(
 ) -> Settings:
     """Read all settings.
 
-    `overrides` (by field name; None means not given) go before the environment, that before the `.env` file, and that before
+    `overrides` (by field name; None means not given) override the environment, the environment the `.env` file, and the file
     the defaults. `environ` is the process's environment unless one is given; with `dotenv` None no such file is read. A name
     with _FILE behind it gives a file that holds the value. Raises SettingError, about the first setting that can't be used.
     """
@@ -98,7 +98,7 @@ def read_dotenv(path: Path = Path(".env")) -> dict[str, str]:
 
 
 def unknown_settings(environ: Mapping[str, str] | None = None, dotenv: Mapping[str, str] | None = None) -> list[str]:
-    """A line of warning for each FOOTFALL_ name that is no setting, with the nearest one that is.
+    """A line of warning for each FOOTFALL_ name that is not a setting, with the nearest one that is.
 
     Without arguments it looks where `load_settings` does. Raises SettingError where the `.env` file can't be read.
     """
@@ -114,7 +114,7 @@ def unknown_settings(environ: Mapping[str, str] | None = None, dotenv: Mapping[s
 
         near = get_close_matches(name.upper(), known, n=1, cutoff=0.75)
         shown = "".join(letter if letter.isprintable() else "?" for letter in name[:80])
-        warnings.append(f"{shown} is no setting of Footfall" + (f"; did you mean {near[0]}?" if near else ""))
+        warnings.append(f"{shown} is not a Footfall setting" + (f"; did you mean {near[0]}?" if near else ""))
     return warnings
 
 

@@ -1,6 +1,6 @@
 """How values of settings are read, checked and shown, whichever setting they belong to.
 
-What can't be read is handed on for pydantic to refuse, or refused with a ValueError that says how to mend it. No message here
+What can't be read is handed on for pydantic to refuse, or refused with a ValueError that says how to fix it. No message here
 repeats a value. This module knows no fields: a check that looks at another setting gets it from pydantic, by name.
 """
 
@@ -220,7 +220,7 @@ def as_a_rule(value: object, info: ValidationInfo) -> object:
     try:
         Rules(**{str(info.field_name): value})  # type: ignore[arg-type]  # of its field's type: pydantic has seen to that
     except BadInput as error:
-        raise ValueError(f"write {error.mend}") from None
+        raise ValueError(f"write {error.hint}") from None
     return value
 
 
@@ -230,7 +230,7 @@ def networks(values: tuple[str, ...]) -> tuple[str, ...]:
         for value in values:
             network(value, "networks")
     except BadInput as error:
-        raise ValueError(f"write {error.mend}") from None
+        raise ValueError(f"write {error.hint}") from None
     return values
 
 

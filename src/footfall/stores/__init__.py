@@ -37,7 +37,7 @@ def _memory(rest: str, options: Options) -> Store:
     from footfall.stores.memory import MemoryStore
 
     if rest != "//":
-        raise SettingError("FOOTFALL_STORE", "memory:// takes nothing behind it")
+        raise SettingError("FOOTFALL_STORE", "memory:// takes nothing after it")
     return MemoryStore(options.clock, options.retention, options.event_id_ttl, options.limits)
 
 

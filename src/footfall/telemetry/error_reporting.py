@@ -60,7 +60,7 @@ _PRIVATE = (
 
 
 def require_reporter() -> None:
-    """Raise SettingError, with how to mend it, where what reports is not installed."""
+    """Raise SettingError, with how to fix it, where what reports is not installed."""
     try:
         import sentry_sdk  # noqa: F401  # only whether it can be
     except ImportError:

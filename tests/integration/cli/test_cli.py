@@ -218,7 +218,7 @@ def test_a_damaged_archive_is_one_line(run: Run, place: Path) -> None:
     (place / "packed").write_bytes(gzip.compress(SAMPLE.read_bytes())[:-200])
     line = failed(run("import", "packed", "--site", SITE))
     assert re.fullmatch(
-        r"footfall: FILE: its packed data are damaged at byte \d+ \(.+\); mend the file and import it again", line
+        r"footfall: FILE: its packed data are damaged at byte \d+ \(.+\); repair the file and import it again", line
     )
 
 
@@ -288,7 +288,7 @@ def test_check_notes_what_is_forgotten_or_misspelt(run: Run) -> None:
     ended = run("check", "--store", "memory://", FOOTFALL_WINDO="3", FOOTFALL_PUBLIC_SITES="")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == (
-        "note  FOOTFALL_WINDO is no setting of Footfall; did you mean FOOTFALL_WINDOW?\n"
+        "note  FOOTFALL_WINDO is not a Footfall setting; did you mean FOOTFALL_WINDOW?\n"
         f"ok    settings: counts for {SITE}; anyone may read none of them\n"
         "note  store: memory:// forgets everything when the server stops\n"
     )

@@ -57,7 +57,7 @@ class TestBackup:
         """A backup never writes over another, and leaves nothing where it can't be written."""
         put_in_store(VIEWS)
         Path("b.gz").write_text("mine")
-        assert failed(run("backup", "b.gz")) == "footfall: FILE: 'b.gz' is there already; name a new file"
+        assert failed(run("backup", "b.gz")) == "footfall: FILE: 'b.gz' already exists; name a new file"
         assert Path("b.gz").read_text() == "mine"
         assert failed(run("backup", "none/b.gz")).startswith("footfall: FILE: can't write 'none/b.gz' (No such file")
         assert sorted(os.listdir()) == ["b.gz", "footfall.db"]
@@ -125,7 +125,7 @@ class TestExport:
         assert failed(run("export", SITE, "--tier", "week")).endswith(f"--tier: write one of {tiers}, for views")
         assert failed(run("export", SITE, "--table", "x")).endswith("--table: write one of views, breakdown, visitors")
         assert failed(run("export", SITE, "--format", "xml")).endswith("--format: write csv or ndjson")
-        assert failed(run("export", SITE, "-o", "rows.csv")).endswith("'rows.csv' is there already; name a new file")
+        assert failed(run("export", SITE, "-o", "rows.csv")).endswith("'rows.csv' already exists; name a new file")
         assert Path("rows.csv").read_text() == "mine"
 
 

@@ -99,7 +99,7 @@ class TestStart:
     def test_an_unknown_setting_is_warned_of(self, start: Start) -> None:
         """With the name that is probably meant; it starts all the same."""
         server = start(WINDOWS="60")
-        assert "warning: FOOTFALL_WINDOWS is no setting of Footfall; did you mean FOOTFALL_WINDOW?" in server.log
+        assert "warning: FOOTFALL_WINDOWS is not a Footfall setting; did you mean FOOTFALL_WINDOW?" in server.log
         assert view(server).status == 204
 
     def test_reload_serves_and_ends_like_the_rest(self, tmp_path: Path) -> None:

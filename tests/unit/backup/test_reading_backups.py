@@ -44,7 +44,7 @@ def refused(*lines: bytes, defaults: Rules | None = None) -> str:
         list(read_backup([HEADER, *lines], defaults or Rules()))
     assert raised.value.field == "backup"
     assert len(str(raised.value)) < 400
-    return raised.value.mend
+    return raised.value.hint
 
 
 def accepted(*lines: bytes) -> None:

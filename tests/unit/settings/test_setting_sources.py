@@ -197,14 +197,14 @@ def test_names_nobody_knows_are_pointed_out_with_the_nearest_that_is() -> None:
     environ = {"FOOTFALL_WINDWO": SECRET, "FOOTFALL_PORT": "1", "FOOTFALL_STORE_FILE": "x", "PATH": "x", "footfall_port": "1"}
     lines = unknown_settings(environ, {"FOOTFALL_ZZZ\x1b": "1", "FOOTFALL_STORE_FLIE": "1"})
     assert unknown_settings({}, {"FOOTFALL-PORT": "1", "$env:FOOTFALL_PORT": "1", "MY_FOOTFALL_PORT": "1", "FOOTFALL": "1"}) == [
-        "$env:FOOTFALL_PORT is no setting of Footfall; did you mean FOOTFALL_PORT?",
-        "FOOTFALL-PORT is no setting of Footfall; did you mean FOOTFALL_PORT?",
+        "$env:FOOTFALL_PORT is not a Footfall setting; did you mean FOOTFALL_PORT?",
+        "FOOTFALL-PORT is not a Footfall setting; did you mean FOOTFALL_PORT?",
     ]
     assert lines == [
-        "FOOTFALL_STORE_FLIE is no setting of Footfall; did you mean FOOTFALL_STORE_FILE?",
-        "FOOTFALL_WINDWO is no setting of Footfall; did you mean FOOTFALL_WINDOW?",
-        "FOOTFALL_ZZZ? is no setting of Footfall",
-        "footfall_port is no setting of Footfall; did you mean FOOTFALL_PORT?",
+        "FOOTFALL_STORE_FLIE is not a Footfall setting; did you mean FOOTFALL_STORE_FILE?",
+        "FOOTFALL_WINDWO is not a Footfall setting; did you mean FOOTFALL_WINDOW?",
+        "FOOTFALL_ZZZ? is not a Footfall setting",
+        "footfall_port is not a Footfall setting; did you mean FOOTFALL_PORT?",
     ]
 
 

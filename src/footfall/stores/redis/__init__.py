@@ -185,7 +185,7 @@ class RedisStore:
                 if reply[0] != Status.AGAIN:
                     replies[site] = reply
                     del waiting[site]
-        raise StoreUnavailable(f"{self._scripts.place} does not get done with what has left a site's window")
+        raise StoreUnavailable(f"{self._scripts.place} could not expire a site's old seconds in time; try again")
 
     def _of_commit(self, site: str) -> Mapping[str, Any]:
         return {**self._of_commits, "keep": self._keeping.words(site)}
@@ -197,7 +197,7 @@ class RedisStore:
             self._silent_until = now + WARNING_SECONDS
             _log.warning(
                 "the clock of %s is %d s behind the newest second of a site; its seconds go on from there, and its window was "
-                "summed up anew",
+                "summed up again",
                 self._scripts.place,
                 seconds,
             )
@@ -264,7 +264,7 @@ class RedisStore:
             if reply[0] == 2:
                 return None
             self._warn_of_clock(reply[1])
-        raise StoreUnavailable(f"{self._scripts.place} does not get done with what has left a site's window")
+        raise StoreUnavailable(f"{self._scripts.place} could not expire a site's old seconds in time; try again")
 
     async def breakdown(
         self, site: str, page: str, dimension: str, span: Span, limit: int, after: tuple[int, str] | None = None

@@ -83,7 +83,7 @@ class Scripts:
                     replies[number] = await self._good(reply, server)
             if len(replies) == len(calls):
                 return [replies[number] for number in range(len(calls))]
-        raise StoreUnavailable(f"{self.place} does not settle who has a site's keys")
+        raise StoreUnavailable(f"{self.place} answered too often that a site's keys have moved; try again")
 
     async def _attempt(
         self, calls: Sequence[Call], left: Sequence[int], unknown: set[str], durable: bool

@@ -197,7 +197,7 @@ API: Sequence[Operation] = (
         "/api/v1/sites",
         "POST",
         "Managing",
-        {201: _json("the site that was made", SiteReply), 409: Reply("there is such a site")},
+        {201: _json("the site that was created", SiteReply), 409: Reply("the site already exists")},
         body={"application/json": {"$ref": "#/components/schemas/NewSite"}},
     ),
     Operation(_SITE, "GET", "Managing", {200: _json("its rules", SiteReply), 404: _NO_SITE}, summary="a site's rules"),

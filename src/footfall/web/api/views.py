@@ -116,7 +116,7 @@ class ViewsApi:
             try:
                 classified = self._classify(site, raw, at)
             except BadInput as error:
-                bad.append(BadItem(index, error.field, error.mend))
+                bad.append(BadItem(index, error.field, error.hint))
                 continue
             if isinstance(classified, Drop):
                 self._counter.dropped(classified)
@@ -206,7 +206,7 @@ def read_item(raw: msgspec.Raw | bytes) -> Item:
         try:
             read_event_id(item.event_id)
         except BadInput as error:
-            raise BadInput("event_id", error.mend) from None
+            raise BadInput("event_id", error.hint) from None
     if item.width is not None and not 0 <= item.width < 1_000_000:
         raise BadInput("width", "CSS pixels, as in 1280")
     return item

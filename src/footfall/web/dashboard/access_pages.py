@@ -61,7 +61,7 @@ class AccessPages:
             return await self._make(request, caller, form)
         except BadInput as error:
             wrong = (str(form.get("do", "")), error.field)
-            return await self._page(request, caller, 400, trouble=sentence(error.mend), wrong=wrong, given=form)
+            return await self._page(request, caller, 400, trouble=sentence(error.hint), wrong=wrong, given=form)
 
     async def _make(self, request: Request, caller: Caller, form: FormData) -> Response:
         name = str(form.get("name", ""))

@@ -264,7 +264,7 @@ def _days(period: Period, now: int, wrong: BadInput | None, query: Mapping[str, 
         return Days(first, last, today, is_chosen)
     if wrong.field == "period":
         return Days(first, last, today, is_chosen, wrong.field, "There is no such period. Choose one of these.")
-    return Days(query.get("from", ""), query.get("to", ""), today, is_chosen, wrong.field, f"Choose {wrong.mend}.")
+    return Days(query.get("from", ""), query.get("to", ""), today, is_chosen, wrong.field, f"Choose {wrong.hint}.")
 
 
 def visitor_note(period: Period, history: History) -> str:

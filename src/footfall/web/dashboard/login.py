@@ -108,7 +108,7 @@ class Auth:
             if await self._passwords.accept(key, password):
                 return await self._begin_session(request, "/sites")
         except BadInput as error:
-            trouble = sentence(f"write {error.mend}")
+            trouble = sentence(f"write {error.hint}")
             return self._pages.answer(request, "welcome.html", 400, key=key, trouble=trouble, least=MIN_PASSWORD_LENGTH)
         return self._pages.answer(request, "welcome.html", 403, key="", trouble="", least=MIN_PASSWORD_LENGTH)
 

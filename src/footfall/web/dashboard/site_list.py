@@ -54,7 +54,7 @@ class SiteList:
             name = site_name(written)
             is_created = await self._sites.create(name, {})
         except (ValueError, BadInput) as error:
-            reason = error.mend if isinstance(error, BadInput) else str(error)
+            reason = error.hint if isinstance(error, BadInput) else str(error)
             return await self._page(request, caller, 400, written=written, trouble=sentence(reason))
         if not is_created:
             return await self._page(request, caller, 409, written=written, taken=name)

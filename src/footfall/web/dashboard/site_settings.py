@@ -144,7 +144,7 @@ class SiteSettings:
             try:
                 is_saved = await self._sites.save(name, changes, version=int(version) if version.isdecimal() else 0)
             except BadInput as error:
-                errors = {error.field: f"Write {error.mend}."}
+                errors = {error.field: f"Write {error.hint}."}
         if errors:
             return self._form(request, caller, name, 400, errors=errors, given=form)
         if not is_saved:
@@ -163,7 +163,7 @@ class SiteSettings:
             try:
                 value = _read(rule, form)
             except BadInput as error:
-                errors[rule] = f"Write {error.mend}."
+                errors[rule] = f"Write {error.hint}."
                 continue
             now = getattr(site.rules, rule)
             if value != (list(now) if isinstance(now, tuple) else now):

@@ -101,15 +101,15 @@ class Place:
         return f"the cluster at {where}" if self.kind is Kind.CLUSTER else where
 
 
-def _refuse(mend: str) -> SettingError:
-    return SettingError(SETTING, mend)
+def _refuse(problem: str) -> SettingError:
+    return SettingError(SETTING, problem)
 
 
 def read_url(scheme: str, rest: str) -> Place:
     """Read what stands behind `scheme:` in a URL. Raises SettingError that says what to write."""
     kind = SCHEMES[scheme]
     if not rest.startswith("//"):
-        raise _refuse(f"write // behind {scheme}:")
+        raise _refuse(f"write // after {scheme}:")
     # The last @ ends the password, so that one which should have been escaped, but was not, is taken as it stands.
     user_info, at, location = rest[2:].rpartition("@")
     location, _, query = location.partition("?")
@@ -127,7 +127,7 @@ def read_url(scheme: str, rest: str) -> Place:
         if not service:
             raise _refuse("name the service behind the Sentinels: redis+sentinel://host1,host2,host3/service")
     if kind is Kind.CLUSTER and path.strip("/"):
-        raise _refuse("a cluster has one database: write nothing behind its hosts")
+        raise _refuse("a cluster has one database: write nothing after its hosts")
     return Place(
         kind,
         addresses,
@@ -179,7 +179,7 @@ def _address(text: str, kind: Kind) -> Address:
     match = _HOST.fullmatch(text)
     port = int(match["port"] or (SENTINEL_PORT if kind is Kind.SENTINEL else PORT)) if match else 0
     if match is None or not 1 <= port <= 65535:
-        raise _refuse("write the host as name:port, 192.0.2.1:port or [2001:db8::1]:port, and %40 for an @ behind it")
+        raise _refuse("write the host as name:port, 192.0.2.1:port or [2001:db8::1]:port, and %40 for an @ after it")
     return Address(match["six"] or match["name"], port)
 
 
@@ -191,5 +191,5 @@ def _socket(path: str) -> Address:
 
 def _database(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 6:
-        raise _refuse("the database behind the host is a number such as 0")
+        raise _refuse("the database after the host is a number such as 0")
     return int(text)
