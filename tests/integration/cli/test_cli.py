@@ -198,7 +198,8 @@ def test_unreadable_lines_among_others_are_summed_up(run: Run, place: Path) -> N
 def test_a_file_that_is_no_log_is_refused(run: Run, place: Path, content: bytes) -> None:
     """It says so, and nothing is counted."""
     (place / "file").write_bytes(content)
-    line = "footfall: FILE: no line of it is in a format known here (caddy-json, nginx-json, alb, vhost-combined, combined); "
+    names = "caddy-json, traefik-json, nginx-json, caddy-console, alb, vhost-combined, host-second, combined"
+    line = f"footfall: FILE: no line of it is in a format known here ({names}); "
     assert failed(run("import", "file", "--site", SITE)) == line + "describe it with --format, see docs/importing.md"
     assert total(run) == 0
 
